@@ -1,0 +1,1 @@
+//! Benches live beside this file, one per claim; `scripts/bench` runs them.

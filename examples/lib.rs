@@ -1,0 +1,1 @@
+//! Examples live beside this file, one per question; see the README for the index.
