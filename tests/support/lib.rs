@@ -14,11 +14,24 @@
 //! redis.restart(); // empty, on the same port
 //! ```
 
+pub mod strict;
+pub mod service;
+pub mod body;
 pub mod port;
 pub mod resp;
 pub mod server;
-pub mod strict;
+pub mod cluster;
+pub mod sentinel;
+pub mod proxy;
+pub mod fake;
+pub mod certs;
 
+pub use certs::Certificates;
+pub use cluster::RedisCluster;
+pub use fake::{Answer, FakeRedis};
+pub use proxy::CuttingProxy;
 pub use resp::{Reply, Resp};
+pub use sentinel::RedisSentinel;
 pub use server::{RedisServer, RedisServerBuilder};
+pub use service::{Calls, Counting, counting};
 pub use strict::Strict;
