@@ -1,0 +1,265 @@
+//! One connection, from its opening to its end.
+//!
+//! Each connection is a client of its own, which is thrown away when the connection ends: it has no way to reconnect, so
+//! it can neither send a command twice nor carry a wrong count or a full queue into the next connection. Opening the next one
+//! is the supervisor's work.
+
+use std::{sync::Arc, time::Duration};
+
+use fred::{
+    clients::Client,
+    error::{Error as FredError, ErrorKind as FredKind},
+    interfaces::ClientLike as _,
+    types::{
+        ConnectHandle,
+        config::{Config, ConnectionConfig, Options, PerformanceConfig, Server, TcpConfig},
+    },
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    Error, ErrorKind, Rejection,
+    command::{Command, Reply},
+    gate::{Gate, Limits},
+    proof::Nonce,
+};
+
+/// What is needed to open a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    /// For the socket, and again for each step of the greeting.
+    pub(crate) connect_deadline: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) name: String,
+}
+
+/// An open connection (in a cluster: one to each node).
+#[derive(Debug)]
+pub(crate) struct Line {
+    client: Client,
+    gate: Arc<Gate>,
+    condemned: Notify,
+}
+
+/// What drives a connection. Dropped, it ends the connection at once and closes its sockets.
+#[derive(Debug)]
+pub(crate) struct Driver(ConnectHandle);
+
+/// Steps that an opening may take, each of them bounded by the connection deadline: nodes to try, greeting, topology.
+const OPENING_STEPS: u32 = 8;
+/// Events kept for a slow reader of the invalidation feed; one that lags further is told to forget everything.
+const EVENTS: usize = 8192;
+
+// === impl Plan ===
+
+impl Plan {
+    fn connection(&self) -> ConnectionConfig {
+        ConnectionConfig {
+            connection_timeout: self.connect_deadline,
+            internal_command_timeout: self.connect_deadline,
+            max_command_attempts: 1,
+            // Following a redirection is where this client mixes up replies; see `Link::ask` for what is done instead.
+            max_redirections: 0,
+            // Its own limit never lets go once reached; `Gate` is ours.
+            max_command_buffer_len: 0,
+            tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },
+            ..ConnectionConfig::default()
+        }
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Opens a connection and proves that it answers. Ends by itself, in a bounded time.
+    pub(crate) async fn open(plan: &Plan) -> Result<(Arc<Self>, Driver), Error> {
+        let performance = PerformanceConfig { broadcast_channel_capacity: EVENTS, ..PerformanceConfig::default() };
+        let client = Client::new(plan.config.clone(), Some(performance), Some(plan.connection()), None);
+        let mut driver = Driver(client.connect());
+        let line = Arc::new(Self { client, gate: Gate::new(plan.limits), condemned: Notify::new() });
+        tokio::select! {
+            error = driver.ended() => return Err(error),
+            answered = line.probe(plan.connect_deadline * OPENING_STEPS) => answered?,
+        }
+        line.introduce(&plan.name, plan.connect_deadline).await;
+        Ok((line, driver))
+    }
+
+    /// Sends one command and waits for the next reply in order. Nothing proves yet that it is the reply to this command.
+    pub(crate) async fn ask(&self, command: Command, deadline: Instant) -> Result<Reply, Error> {
+        let permit =
+            self.gate.enter(command.bytes()).map_err(|full| Error::new(ErrorKind::Overloaded, full.as_str()))?;
+        let reply = self.exchange(command, None, deadline.saturating_duration_since(Instant::now())).await;
+        if !matches!(&reply, Err(error) if error.kind().may_have_happened()) {
+            permit.answered();
+        }
+        reply
+    }
+
+    /// Sends one command and, right behind it, a nonce. The reply is believed if the nonce comes back in the next place.
+    pub(crate) async fn ask_proven(&self, command: Command, deadline: Instant) -> Result<Reply, Error> {
+        let nonce = Nonce::next().to_bytes();
+        let echo = Command::new("PING").beside(&command).arg(nonce.clone());
+        // Both are queued at the first poll, in this order.
+        let (reply, echo) = tokio::join!(biased; self.ask(command, deadline), self.ask(echo, deadline));
+        match echo {
+            Ok(Reply::Bytes(word)) if word == nonce => reply,
+            Ok(_) => Err(Error::new(ErrorKind::Unproven, "the nonce did not come back behind the reply")),
+            // Without its proof a reply is no better than none; a refusal that came first says more.
+            Err(silence) => Err(reply.err().unwrap_or(silence)),
+        }
+    }
+
+    /// Whether every node answers within `limit`, and with the answer to this question. What was left behind before is gone by then.
+    pub(crate) async fn probe(&self, limit: Duration) -> Result<(), Error> {
+        let sweep = self.gate.sweep();
+        let probed = self.probe_nodes(limit).await;
+        match probed {
+            Ok(()) => self.gate.swept(sweep),
+            Err(_) => self.gate.unsweep(sweep),
+        }
+        probed
+    }
+
+    /// Asks the supervisor to give this connection up.
+    pub(crate) fn condemn(&self) {
+        self.condemned.notify_one();
+    }
+
+    /// Ready once the connection is to be given up.
+    pub(crate) async fn condemned(&self) -> Error {
+        self.condemned.notified().await;
+        Error::new(ErrorKind::Disconnected, "given up after what it answered")
+    }
+
+    /// Whether commands go to the nodes of a cluster.
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.client.is_clustered()
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The nodes to talk to one by one; a single connection is `None`.
+    pub(crate) fn nodes(&self) -> Vec<Option<Server>> {
+        if self.is_clustered() { self.client.active_connections().into_iter().map(Some).collect() } else { vec![None] }
+    }
+
+    /// Sends one command to `node`, outside the gate.
+    pub(crate) async fn exchange(
+        &self,
+        command: Command,
+        node: Option<Server>,
+        limit: Duration,
+    ) -> Result<Reply, Error> {
+        if limit.is_zero() {
+            return Err(Error::new(ErrorKind::Unavailable, "the deadline passed before the command was sent"));
+        }
+        let options = Options { timeout: Some(limit), max_attempts: Some(1), cluster_node: node, ..Options::default() };
+        let (command, args) = command.into_parts();
+        let frame =
+            self.client.with_options(&options).custom_raw(command, args).await.map_err(|error| classify(&error))?;
+        Reply::from_frame(frame)
+    }
+
+    async fn probe_nodes(&self, limit: Duration) -> Result<(), Error> {
+        let nodes = self.nodes();
+        if nodes.is_empty() {
+            // A cluster before its topology is known: the first reply comes from whichever node is found first.
+            return self.probe_node(None, limit).await;
+        }
+        for node in nodes {
+            self.probe_node(node, limit).await?;
+        }
+        Ok(())
+    }
+
+    async fn probe_node(&self, node: Option<Server>, limit: Duration) -> Result<(), Error> {
+        let nonce = Nonce::next().to_bytes();
+        match self.exchange(Command::new("PING").arg(nonce.clone()), node, limit).await? {
+            Reply::Bytes(word) if word == nonce => Ok(()),
+            _ => Err(Error::new(ErrorKind::Unproven, "a probe came back with another word")),
+        }
+    }
+
+    /// Tells the server who is connected, for `CLIENT LIST`. A user who may not is served all the same.
+    async fn introduce(&self, name: &str, limit: Duration) {
+        let naming = async {
+            for node in self.nodes() {
+                let command = Command::new("CLIENT").arg("SETNAME").arg(name.to_owned());
+                if let Err(error) = self.exchange(command, node, limit).await {
+                    tracing::debug!(%error, "connection stays without a name");
+                }
+            }
+        };
+        if timeout(limit, naming).await.is_err() {
+            tracing::debug!("connection stays without a name: no answer");
+        }
+    }
+}
+
+// === impl Driver ===
+
+impl Driver {
+    /// Ready once the connection has ended, with the reason.
+    pub(crate) async fn ended(&mut self) -> Error {
+        match (&mut self.0).await {
+            Ok(Ok(())) => Error::new(ErrorKind::Disconnected, "connection closed"),
+            Ok(Err(error)) => classify(&error),
+            Err(panic) => Error::new(ErrorKind::Disconnected, format!("connection driver failed: {panic}")),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What an error of the client means for the command.
+fn classify(error: &FredError) -> Error {
+    let text = error.details();
+    let kind = match error.kind() {
+        FredKind::Timeout => ErrorKind::TimedOut,
+        FredKind::IO | FredKind::Canceled | FredKind::Protocol | FredKind::Tls => ErrorKind::Disconnected,
+        // The command was redirected (and thus not executed) and the redirection was not followed.
+        FredKind::Routing => ErrorKind::Rejected(Rejection::Moving),
+        _ => match text {
+            "Client is not initialized." | "Failed to send command to router." | "Failed to route command." => {
+                ErrorKind::Unavailable
+            }
+            "channel closed" | "Missing response." | "Missing expected connection." => ErrorKind::Disconnected,
+            server => return Error::from_reply(server),
+        },
+    };
+    Error::new(kind, text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: FredKind, text: &'static str, expected: ErrorKind) {
+        assert_eq!(classify(&FredError::new(kind, text)).kind(), expected, "{text}");
+    }
+
+    #[test]
+    fn the_client_s_errors_are_classified_by_what_happened_to_the_command() {
+        check(FredKind::Timeout, "Request timed out.", ErrorKind::TimedOut);
+        check(FredKind::IO, "Connection closed.", ErrorKind::Disconnected);
+        check(FredKind::Canceled, "Connection closed unexpectedly.", ErrorKind::Disconnected);
+        check(FredKind::Unknown, "channel closed", ErrorKind::Disconnected);
+        check(FredKind::Unknown, "Failed to route command.", ErrorKind::Unavailable);
+        check(FredKind::Routing, "Too many redirections.", ErrorKind::Rejected(Rejection::Moving));
+        check(FredKind::Auth, "NOAUTH HELLO must be called", ErrorKind::Rejected(Rejection::Denied));
+        check(FredKind::Unknown, "LOADING Redis is loading", ErrorKind::Rejected(Rejection::Loading));
+        check(FredKind::Cluster, "CLUSTERDOWN Hash slot not served", ErrorKind::Rejected(Rejection::Moving));
+    }
+}

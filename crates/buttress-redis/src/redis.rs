@@ -1,0 +1,395 @@
+//! The handle, and its verbs.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use fred::{clients::Client, interfaces::ClientLike as _, types::config::Config, util::redis_keyslot};
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use crate::{
+    ConfigError, Consumer, Error, ErrorKind, RedisOptions, Rejection, Reply, Script,
+    command::Command,
+    link::{Link, Proof, Role, State},
+    names,
+    proof::{self, Opened},
+    script,
+};
+
+/// The way to Redis: cheap to clone, share one.
+///
+/// Dropping the last clone closes its sockets and ends its tasks.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    core: Arc<Core>,
+    role: Role,
+}
+
+/// Whether [`Redis::set`] may replace what is there.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Mode {
+    /// Replaces what is there.
+    #[default]
+    Always,
+    /// Leaves what is there as it is.
+    IfAbsent,
+}
+
+/// How the connection stands, for a readiness endpoint.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Health {
+    /// Commands fail at once, with this error, since then.
+    Down {
+        /// What went wrong last.
+        error: Error,
+        /// When commands stopped being sent.
+        since: Instant,
+    },
+    /// The first connection is being opened.
+    Opening,
+    /// Commands are sent.
+    Up,
+}
+
+#[derive(Debug)]
+struct Core {
+    options: RedisOptions,
+    config: Config,
+    data: Link,
+    bodies: OnceLock<Link>,
+}
+
+// === impl Redis ===
+
+impl Redis {
+    /// Connects in the background and returns at once: when Redis is down, commands fail within milliseconds until it is there.
+    ///
+    /// | URL | reaches |
+    /// |---|---|
+    /// | `redis://user:password@host:6379/0` | one server |
+    /// | `rediss://…` | the same over TLS, the machine's root certificates trusted |
+    /// | `unix:///run/redis.sock?db=0`, `redis+unix://…` | one server through a socket |
+    /// | `redis-sentinel://host:26379/0?sentinelServiceName=main&node=host2:26379` | the master that the sentinels name; `sentinelUsername`, `sentinelPassword` if they want them |
+    /// | `redis-cluster://host:6379?node=host2:6379` | a cluster |
+    /// | `rediss-sentinel://…`, `rediss-cluster://…` | the same over TLS |
+    ///
+    /// # Errors
+    ///
+    /// A URL that cannot be used; the error names it, without its password.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn connect(url: &str) -> Result<Self, ConfigError> {
+        Self::options().connect(url)
+    }
+
+    /// Settings other than the defaults; end with [`RedisOptions::connect`].
+    #[must_use]
+    pub fn options() -> RedisOptions {
+        RedisOptions::default()
+    }
+
+    /// The same Redis through a connection of its own for large values, with [`RedisOptions::body_deadline`].
+    ///
+    /// A reply of a megabyte holds up all that stands behind it; who reads or writes values beyond 32 KiB, or of unknown size, asks
+    /// here, so that small lookups do not wait. The connection is opened at the first call of this method.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn bodies(&self) -> Self {
+        self.core.link(Role::Bodies);
+        Self { core: self.core.clone(), role: Role::Bodies }
+    }
+
+    /// A connection of its own that may block: for [`Consumer::take`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn consumer(&self) -> Consumer {
+        Consumer::new(self.core.open(Role::Consumer))
+    }
+
+    /// Whether commands are sent at the moment. [`Redis::health`] says more.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.link().post().is_up()
+    }
+
+    /// How the connection stands.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match &*self.link().post().subscribe().borrow() {
+            State::Up(_) => Health::Up,
+            State::Opening => Health::Opening,
+            State::Down(error, since) => Health::Down { error: error.clone(), since: *since },
+        }
+    }
+
+    /// The value under `key`, if [`Redis::set`] has written it there.
+    ///
+    /// The bytes are a slice of the socket's buffer: copy what is kept for long, or it holds the whole buffer. `None` is also the
+    /// answer for bytes that somebody else wrote, that are not whole, or that belong to another key (a counter tells).
+    /// It does not prove absence; where that matters, ask [`Redis::contains`].
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses.
+    pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>, Error> {
+        let key = key.as_ref();
+        match self.fetch(key, Proof::Value).await? {
+            Opened::Proven(payload) => Ok(Some(payload)),
+            Opened::Foreign => Ok(None),
+            Opened::AnotherKeys => self.get_again(key).await,
+        }
+    }
+
+    /// The values under `keys`, in their order; each as [`Redis::get`] has it.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses; then nothing is known of any key.
+    pub async fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Bytes>>, Error> {
+        let mut found = vec![None; keys.len()];
+        for (places, values) in
+            try_join_all(self.by_node(keys).into_iter().map(|places| self.fetch_all(keys, places))).await?
+        {
+            for (place, value) in places.into_iter().zip(values) {
+                found[place] = value;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes `value` under `key` for `ttl` (for ever without one; never shorter than a millisecond). Answers whether it was written.
+    ///
+    /// The value is stored behind 24 bytes that name its key, so that it is believed under this key only.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, full, or refuses. [`ErrorKind::may_have_happened`] tells which leave it open.
+    pub async fn set(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        ttl: Option<Duration>,
+        mode: Mode,
+    ) -> Result<bool, Error> {
+        let key = key.as_ref();
+        let sealed = proof::seal(key, value.as_ref())
+            .ok_or_else(|| Error::new(ErrorKind::Overloaded, "a value beyond 4 GiB"))?;
+        let mut command = Command::on("SET", key).arg(sealed);
+        if let Some(ttl) = ttl {
+            command = command.arg("PX").number(millis(ttl));
+        }
+        if mode == Mode::IfAbsent {
+            command = command.arg("NX");
+        }
+        match self.link().ask(command, Proof::Nonce).await? {
+            Reply::Bytes(status) if status == "OK" => Ok(true),
+            Reply::Nil if mode == Mode::IfAbsent => Ok(false),
+            _ => Err(Error::malformed("SET answered neither OK nor nil")),
+        }
+    }
+
+    /// Removes `key`. Answers whether there was anything.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses. [`ErrorKind::may_have_happened`] tells which leave it open.
+    pub async fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
+        self.flag(Command::on("UNLINK", key.as_ref())).await
+    }
+
+    /// Lets `key` live for `ttl` from now (never shorter than a millisecond). Answers whether there is such a key.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses. [`ErrorKind::may_have_happened`] tells which leave it open.
+    pub async fn touch(&self, key: impl AsRef<[u8]>, ttl: Duration) -> Result<bool, Error> {
+        self.flag(Command::on("PEXPIRE", key.as_ref()).number(millis(ttl))).await
+    }
+
+    /// Whether there is anything under `key`. Unlike the `None` of [`Redis::get`], this `false` is proven.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses.
+    pub async fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
+        self.flag(Command::on("EXISTS", key.as_ref())).await
+    }
+
+    /// Runs a script. In a cluster all `keys` must share one hash tag.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses; or the script failed. [`ErrorKind::may_have_happened`] tells which leave it open.
+    pub async fn run<K: AsRef<[u8]>>(&self, script: &Script, keys: &[K], args: &[Bytes]) -> Result<Reply, Error> {
+        let deadline = Instant::now() + self.link().post().pace.deadline;
+        match self.link().ask_until(script.by_digest(keys, args), Proof::Nonce, deadline).await {
+            Err(error) if script::is_unknown(&error) => {
+                self.link().ask_until(script.by_source(keys, args), Proof::Nonce, deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Sends `message` to whoever listens on `channel` now. Answers how many do (in a cluster: on one node).
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses. [`ErrorKind::may_have_happened`] tells which leave it open.
+    pub async fn publish(&self, channel: &str, message: impl Into<Bytes>) -> Result<u64, Error> {
+        self.count(Command::new("PUBLISH").arg(channel.to_owned()).arg(message)).await
+    }
+
+    /// Appends `value` to the list that consumers [`take`](Consumer::take) from. Answers how long the list is now.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, full, or refuses. [`ErrorKind::may_have_happened`] tells which leave it open.
+    pub async fn push(&self, list: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<u64, Error> {
+        let list = list.as_ref();
+        let sealed = proof::seal(list, value.as_ref())
+            .ok_or_else(|| Error::new(ErrorKind::Overloaded, "a value beyond 4 GiB"))?;
+        self.count(Command::on("RPUSH", list).arg(sealed)).await
+    }
+
+    pub(crate) fn start(options: RedisOptions, config: Config) -> Self {
+        let data = Link::start(Role::Data, options.plan(&config, Role::Data), options.pace(Role::Data));
+        Self { core: Arc::new(Core { options, config, data, bodies: OnceLock::new() }), role: Role::Data }
+    }
+
+    fn link(&self) -> &Link {
+        self.core.link(self.role)
+    }
+
+    /// What is under `key`, as far as this one reply tells.
+    async fn fetch(&self, key: &[u8], proof: Proof) -> Result<Opened, Error> {
+        let opened = match self.link().ask(Command::on("GET", key), proof).await {
+            Ok(Reply::Nil) => return Ok(Opened::Foreign),
+            Ok(Reply::Bytes(sealed)) => proof::open(key, sealed),
+            Ok(_) => return Err(Error::malformed("GET answered neither bytes nor nil")),
+            Err(error) if error.kind() == ErrorKind::Rejected(Rejection::WrongType) => Opened::Foreign,
+            Err(error) => return Err(error),
+        };
+        if opened == Opened::Foreign {
+            names::foreign(self.role);
+        }
+        Ok(opened)
+    }
+
+    /// The reply named another key. Either the value was moved here by somebody's `RENAME`, which must not cost the connection each
+    /// time it is read, or replies are out of step. The same question with a nonce behind it tells.
+    async fn get_again(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        match self.fetch(key, Proof::Nonce).await {
+            Ok(Opened::AnotherKeys) => {
+                names::foreign(self.role);
+                Ok(None)
+            }
+            Ok(Opened::Proven(_) | Opened::Foreign) => {
+                self.link().post().unproven();
+                Ok(None)
+            }
+            Err(error) if error.kind() == ErrorKind::Unproven => Ok(None), // counted, and the connection given up, where it was found
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The places of `keys` that one command may name together: all of them, or in a cluster those of one slot.
+    fn by_node<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Vec<usize>> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        if !self.core.config.server.is_clustered() {
+            return vec![(0..keys.len()).collect()];
+        }
+        let mut slots = std::collections::BTreeMap::<u16, Vec<usize>>::new();
+        for (place, key) in keys.iter().enumerate() {
+            slots.entry(redis_keyslot(key.as_ref())).or_default().push(place);
+        }
+        slots.into_values().collect()
+    }
+
+    async fn fetch_all<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        places: Vec<usize>,
+    ) -> Result<(Vec<usize>, Vec<Option<Bytes>>), Error> {
+        let mut command = Command::new("MGET").slot_of(keys[places[0]].as_ref());
+        for &place in &places {
+            command = command.arg(Bytes::copy_from_slice(keys[place].as_ref()));
+        }
+        let replies =
+            self.link().ask(command, Proof::Nonce).await?.into_list().filter(|list| list.len() == places.len());
+        let replies = replies.ok_or_else(|| Error::malformed("MGET answered another number of values"))?;
+        let values =
+            places.iter().zip(replies).map(|(&place, reply)| self.believe(keys[place].as_ref(), reply)).collect();
+        Ok((places, values))
+    }
+
+    /// The payload of a reply that is proven to be in its place.
+    fn believe(&self, key: &[u8], reply: Reply) -> Option<Bytes> {
+        let sealed = reply.into_bytes()?;
+        match proof::open(key, sealed) {
+            Opened::Proven(payload) => Some(payload),
+            Opened::AnotherKeys | Opened::Foreign => {
+                names::foreign(self.role);
+                None
+            }
+        }
+    }
+
+    async fn flag(&self, command: Command) -> Result<bool, Error> {
+        self.count(command).await.map(|count| count > 0)
+    }
+
+    async fn count(&self, command: Command) -> Result<u64, Error> {
+        let number =
+            self.link().ask(command, Proof::Nonce).await?.as_int().and_then(|number| u64::try_from(number).ok());
+        number.ok_or_else(|| Error::malformed("no number where one was expected"))
+    }
+}
+
+/// A Redis like the one this client is configured for: same servers, credentials, TLS and database.
+///
+/// The connections are separate from the client's: one that is shared with subscriptions or transactions could be put out of step by
+/// them. The client itself need not be connected.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+impl From<&Client> for Redis {
+    fn from(client: &Client) -> Self {
+        let options = Self::options();
+        options.connect_with(client.client_config()).expect("the default options are valid")
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    fn link(&self, role: Role) -> &Link {
+        match role {
+            Role::Bodies => self.bodies.get_or_init(|| self.open(Role::Bodies)),
+            _ => &self.data,
+        }
+    }
+
+    fn open(&self, role: Role) -> Link {
+        Link::start(role, self.options.plan(&self.config, role), self.options.pace(role))
+    }
+}
+
+/// Whole milliseconds, at least one: zero would be an error to Redis.
+pub(crate) fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64 / 2)
+}
