@@ -25,10 +25,12 @@ pub mod sentinel;
 pub mod proxy;
 pub mod fake;
 pub mod certs;
+pub mod load;
 
 pub use certs::Certificates;
 pub use cluster::RedisCluster;
 pub use fake::{Answer, FakeRedis};
+pub use load::{Load, Sample};
 pub use proxy::CuttingProxy;
 pub use resp::{Reply, Resp};
 pub use sentinel::RedisSentinel;

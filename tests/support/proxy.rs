@@ -9,10 +9,11 @@
 //! # }
 //! ```
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -42,6 +43,9 @@ struct Faults {
     needle: Mutex<Option<Vec<u8>>>,
     cuts: AtomicU64,
     delay_ms: AtomicU64,
+    stray: Mutex<Option<Vec<u8>>>,
+    loses_next: AtomicBool,
+    disturbed: AtomicU64,
 }
 
 enum Fate {
@@ -100,6 +104,23 @@ impl CuttingProxy {
     #[must_use]
     pub fn cuts(&self) -> u64 {
         self.faults.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Once: puts `frame` into the next replies that come by, behind a whole one, as a server does that answers a
+    /// command nobody counted. From then on every reply on that line stands one place too late.
+    pub fn add_reply(&self, frame: &[u8]) {
+        *self.faults.stray() = Some(frame.to_vec());
+    }
+
+    /// Once: loses the next replies that come by. From then on every reply on that line stands too early.
+    pub fn lose_replies(&self) {
+        self.faults.loses_next.store(true, Ordering::SeqCst);
+    }
+
+    /// How often [`add_reply`](Self::add_reply) and [`lose_replies`](Self::lose_replies) have taken place.
+    #[must_use]
+    pub fn disturbed(&self) -> u64 {
+        self.faults.disturbed.load(Ordering::SeqCst)
     }
 
     /// How many lines were accepted so far.
@@ -170,8 +191,12 @@ async fn serve(listener: TcpListener, upstream: SocketAddr, faults: Arc<Faults>)
 // === impl Faults ===
 
 impl Faults {
-    fn needle(&self) -> std::sync::MutexGuard<'_, Option<Vec<u8>>> {
+    fn needle(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
         self.needle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stray(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.stray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,7 +252,7 @@ impl Line {
             match self.fate() {
                 Fate::Freeze => std::future::pending().await,
                 Fate::Swallow => {}
-                Fate::Pass => to.write_all(&chunk[..len]).await?,
+                Fate::Pass => to.write_all(&self.disturb(&chunk[..len])).await?,
             }
         }
     }
@@ -239,6 +264,25 @@ impl Line {
             Fate::Swallow
         } else {
             Fate::Pass
+        }
+    }
+
+    /// The replies with one added or without any, when that was asked for.
+    fn disturb<'a>(&self, replies: &'a [u8]) -> Cow<'a, [u8]> {
+        // Within a reply a stray frame would only break the protocol.
+        if !replies.ends_with(b"\r\n") {
+            return replies.into();
+        }
+        if self.faults.loses_next.swap(false, Ordering::SeqCst) {
+            self.faults.disturbed.fetch_add(1, Ordering::SeqCst);
+            return Cow::Borrowed(&[]);
+        }
+        match self.faults.stray().take() {
+            Some(frame) => {
+                self.faults.disturbed.fetch_add(1, Ordering::SeqCst);
+                [replies, &frame].concat().into()
+            }
+            None => replies.into(),
         }
     }
 
