@@ -6,17 +6,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use fred::{
     clients::Client,
     error::{Error as FredError, ErrorKind as FredKind},
-    interfaces::ClientLike as _,
+    interfaces::{ClientLike as _, TrackingInterface as _},
     types::{
-        ConnectHandle,
+        ConnectHandle, Key,
+        client::Invalidation,
         config::{Config, ConnectionConfig, Options, PerformanceConfig, Server, TcpConfig},
     },
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, broadcast},
     time::{Instant, timeout},
 };
 
@@ -106,12 +108,7 @@ impl Line {
         let echo = Command::new("PING").beside(&command).arg(nonce.clone());
         // Both are queued at the first poll, in this order.
         let (reply, echo) = tokio::join!(biased; self.ask(command, deadline), self.ask(echo, deadline));
-        match echo {
-            Ok(Reply::Bytes(word)) if word == nonce => reply,
-            Ok(_) => Err(Error::new(ErrorKind::Unproven, "the nonce did not come back behind the reply")),
-            // Without its proof a reply is no better than none; a refusal that came first says more.
-            Err(silence) => Err(reply.err().unwrap_or(silence)),
-        }
+        prove(reply, echo, &nonce)
     }
 
     /// Whether every node answers within `limit`, and with the answer to this question. What was left behind before is gone by then.
@@ -141,8 +138,14 @@ impl Line {
         self.client.is_clustered()
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    /// Announcements of changed keys from now on. They come once `CLIENT TRACKING` is on.
+    pub(crate) fn invalidations(&self) -> broadcast::Receiver<Invalidation> {
+        self.client.invalidation_rx()
+    }
+
+    /// Whether `key` is kept by `node`.
+    pub(crate) fn is_kept_by(&self, key: &Bytes, node: Option<&Server>) -> bool {
+        node.is_none() || Key::from(key.clone()).cluster_owner(&self.client).as_ref() == node
     }
 
     /// The nodes to talk to one by one; a single connection is `None`.
@@ -165,6 +168,23 @@ impl Line {
         let frame =
             self.client.with_options(&options).custom_raw(command, args).await.map_err(|error| classify(&error))?;
         Reply::from_frame(frame)
+    }
+
+    /// The same with a nonce behind it: the reply is believed if the nonce comes back in the next place.
+    pub(crate) async fn exchange_proven(
+        &self,
+        command: Command,
+        node: Option<Server>,
+        limit: Duration,
+    ) -> Result<Reply, Error> {
+        let nonce = Nonce::next().to_bytes();
+        let echo = Command::new("PING").beside(&command).arg(nonce.clone());
+        // Both are queued at the first poll, in this order.
+        let both = async {
+            tokio::join!(biased; self.exchange(command, node.clone(), limit), self.exchange(echo, node.clone(), limit))
+        };
+        let (reply, echo) = both.await;
+        prove(reply, echo, &nonce)
     }
 
     async fn probe_nodes(&self, limit: Duration) -> Result<(), Error> {
@@ -219,6 +239,16 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// The reply, if what came in the place behind it is the nonce.
+fn prove(reply: Result<Reply, Error>, echo: Result<Reply, Error>, nonce: &Bytes) -> Result<Reply, Error> {
+    match echo {
+        Ok(Reply::Bytes(word)) if word == nonce => reply,
+        Ok(_) => Err(Error::new(ErrorKind::Unproven, "the nonce did not come back behind the reply")),
+        // Without its proof a reply is no better than none; a refusal that came first says more.
+        Err(silence) => Err(reply.err().unwrap_or(silence)),
     }
 }
 

@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use crate::{
-    ConfigError, Consumer, Error, ErrorKind, RedisOptions, Rejection, Reply, Script,
+    ConfigError, Consumer, Error, ErrorKind, Feed, RedisOptions, Rejection, Reply, Script,
     command::Command,
     link::{Link, Proof, Role, State},
     names,
@@ -116,6 +116,18 @@ impl Redis {
     #[must_use]
     pub fn consumer(&self) -> Consumer {
         Consumer::new(self.core.open(Role::Consumer))
+    }
+
+    /// Announces each change of a key that begins with `prefix`, whoever makes it.
+    ///
+    /// Takes a connection of its own, opened now.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn watch(&self, prefix: impl Into<Bytes>) -> Feed {
+        Feed::new(self.core.open(Role::Push), prefix.into())
     }
 
     /// Whether commands are sent at the moment. [`Redis::health`] says more.

@@ -1,14 +1,40 @@
 //! Redis away, hung, refusing, or holding what others wrote.
 
-mod support;
-
 use std::time::Duration;
 
 use buttress_redis::{Error, ErrorKind, Health, Mode, Redis, Rejection, Script};
-use support::{Server, connected, eventually, free_port};
+use buttress_tests::RedisServer;
 use tokio::time::Instant;
 
 const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
+
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within five seconds: {what}");
+}
+
+async fn connected(server: &RedisServer) -> Redis {
+    let redis = Redis::connect(&server.url()).unwrap();
+    eventually("connected", || redis.is_up()).await;
+    redis
+}
+
+#[track_caller]
+fn told(server: &RedisServer, command: &[&str]) {
+    let reply = server.cli(command);
+    assert!(!reply.is_error(), "{reply:?}");
+}
+
+/// The lines of `CLIENT LIST` that are ours.
+fn clients(server: &RedisServer) -> Vec<String> {
+    let list = server.cli(&["client", "list"]).text();
+    list.lines().filter(|line| line.contains("name=buttress")).map(str::to_owned).collect()
+}
 
 #[track_caller]
 fn check<T: std::fmt::Debug>(result: Result<T, Error>, expected: Rejection) {
@@ -18,29 +44,30 @@ fn check<T: std::fmt::Debug>(result: Result<T, Error>, expected: Rejection) {
 
 #[tokio::test]
 async fn dropping_the_last_handle_closes_every_socket() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start();
     let redis = connected(&server).await;
     let (other, bodies, mut consumer) = (redis.clone(), redis.bodies(), redis.consumer());
     bodies.set("k", "v", None, Mode::Always).await.unwrap();
     assert_eq!(consumer.take("jobs", Duration::from_millis(1)).await.unwrap(), None);
-    assert_eq!(server.clients(), 3);
+    assert_eq!(clients(&server).len(), 3);
     drop((redis, bodies));
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(server.clients(), 3);
+    assert_eq!(clients(&server).len(), 3);
     drop((other, consumer));
-    eventually("closed", || server.clients() == 0).await;
+    eventually("closed", || clients(&server).is_empty()).await;
 }
 
 #[tokio::test]
 async fn it_starts_while_redis_is_down_and_connects_later() {
-    let port = free_port();
-    let redis = Redis::connect(&format!("redis://127.0.0.1:{port}")).unwrap();
+    let server = RedisServer::start();
+    server.kill();
+    let redis = Redis::connect(&server.url()).unwrap();
     let asked = Instant::now();
     assert_eq!(redis.get("k").await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(asked.elapsed() < Duration::from_millis(50));
     assert!(matches!(redis.health(), Health::Down { .. }));
 
-    let _server = Server::start_on(port, &[]);
+    server.restart();
     let up = Instant::now();
     eventually("connected", || redis.is_up()).await;
     assert!(up.elapsed() < Duration::from_millis(500), "{:?}", up.elapsed());
@@ -50,14 +77,14 @@ async fn it_starts_while_redis_is_down_and_connects_later() {
 
 #[tokio::test]
 async fn the_first_command_waits_for_the_first_connection() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start();
     let redis = Redis::connect(&server.url()).unwrap();
     assert_eq!(redis.get("k").await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_killed_server_is_refused_at_once_and_found_again() {
-    let mut server = Server::start(&[]);
+    let server = RedisServer::start();
     let redis = connected(&server).await;
     server.kill();
     eventually("down", || !redis.is_up()).await;
@@ -74,30 +101,30 @@ async fn a_killed_server_is_refused_at_once_and_found_again() {
 
 #[tokio::test]
 async fn what_others_wrote_is_a_miss_and_costs_no_connection() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start();
     let redis = connected(&server).await;
-    let id =
-        |server: &Server| server.cli(&["client", "list"]).lines().next().unwrap().split(' ').next().unwrap().to_owned();
-    let before = id(&server);
+    let id = || clients(&server)[0].split(' ').next().unwrap().to_owned();
+    let before = id();
 
-    server.cli(&["set", "by-hand", "hello, this is longer than a header"]);
-    server.cli(&["set", "short", "x"]);
-    server.cli(&["lpush", "list", "x"]);
+    told(&server, &["set", "by-hand", "hello, this is longer than a header"]);
+    told(&server, &["set", "short", "x"]);
+    told(&server, &["lpush", "list", "x"]);
     redis.set("whole", "a value that is then cut", None, Mode::Always).await.unwrap();
-    server.cli(&["eval", "redis.call('set', 'cut', string.sub(redis.call('get', 'whole'), 1, 30))", "0"]);
-    server.cli(&["copy", "whole", "moved"]);
+    told(&server, &["eval", "redis.call('set', 'cut', string.sub(redis.call('get', 'whole'), 1, 30))", "0"]);
+    told(&server, &["copy", "whole", "moved"]);
     for key in ["by-hand", "short", "list", "cut", "moved"] {
         assert_eq!(redis.get(key).await.unwrap(), None, "{key}");
     }
     assert_eq!(redis.get("whole").await.unwrap().as_deref(), Some(&b"a value that is then cut"[..]));
     tokio::time::sleep(Duration::from_millis(150)).await;
-    assert_eq!(id(&server), before, "the connection was given up");
+    assert_eq!(id(), before, "the connection was given up");
 }
 
 #[tokio::test]
 async fn a_password_is_asked_for_and_may_be_wrong() {
-    let server = Server::start(&["--requirepass", "secret"]);
-    for url in [server.url(), format!("redis://:wrong@127.0.0.1:{}", server.port())] {
+    let server = RedisServer::with().password("secret").start();
+    for login in ["", ":wrong@"] {
+        let url = format!("redis://{login}127.0.0.1:{}", server.port());
         let redis = Redis::connect(&url).unwrap();
         check(redis.get("k").await, Rejection::Denied);
         let Health::Down { error, .. } = redis.health() else { panic!("not down") };
@@ -110,22 +137,22 @@ async fn a_password_is_asked_for_and_may_be_wrong() {
 #[tokio::test]
 async fn refusals_are_classified() {
     static WRITE: Script = Script::new("write", "return redis.call('SET', KEYS[1], 'v')");
-    let server = Server::start(&[]);
+    let server = RedisServer::start();
     let redis = connected(&server).await;
 
-    server.cli(&["config", "set", "maxmemory", "1"]);
+    told(&server, &["config", "set", "maxmemory", "1"]);
     check(redis.set("k", "v", MINUTE, Mode::Always).await, Rejection::OutOfMemory);
     check(redis.run(&WRITE, &["k"], &[]).await, Rejection::OutOfMemory);
-    server.cli(&["config", "set", "maxmemory", "0"]);
+    told(&server, &["config", "set", "maxmemory", "0"]);
     assert!(redis.set("k", "v", MINUTE, Mode::Always).await.unwrap());
 
-    server.cli(&["lpush", "list", "x"]);
+    told(&server, &["lpush", "list", "x"]);
     static ADD: Script = Script::new("add", "return redis.call('INCRBY', KEYS[1], 1)");
     check(redis.run(&ADD, &["list"], &[]).await, Rejection::WrongType);
     static BROKEN: Script = Script::new("broken", "return redis.nope()");
     check(redis.run::<&str>(&BROKEN, &[], &[]).await, Rejection::Other);
 
-    server.cli(&["acl", "setuser", "reader", "on", ">pw", "~*", "+get", "+ping", "+hello"]);
+    told(&server, &["acl", "setuser", "reader", "on", ">pw", "~*", "+get", "+ping", "+hello"]);
     let reader = Redis::options().username("reader").password("pw").connect(&server.url()).unwrap();
     assert_eq!(reader.get("absent").await.unwrap(), None);
     check(reader.set("k", "v", MINUTE, Mode::Always).await, Rejection::Denied);
@@ -134,11 +161,11 @@ async fn refusals_are_classified() {
 
 #[tokio::test]
 async fn a_master_that_became_a_replica_is_left() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start();
     let redis = connected(&server).await;
-    server.cli(&["replicaof", "127.0.0.1", "1"]);
+    told(&server, &["replicaof", "127.0.0.1", "1"]);
     check(redis.set("k", "v", MINUTE, Mode::Always).await, Rejection::ReadOnly);
-    server.cli(&["replicaof", "no", "one"]);
+    told(&server, &["replicaof", "no", "one"]);
     let healed = Instant::now();
     while redis.set("k", "v", MINUTE, Mode::Always).await.is_err() {
         assert!(healed.elapsed() < Duration::from_millis(500));

@@ -1,19 +1,17 @@
 //! Each verb against a real server.
 
-mod support;
-
 use std::time::Duration;
 
-use buttress_redis::{Mode, Redis, Reply, Script};
+use buttress_redis::{ErrorKind, Mode, Redis, Reply, Script};
+use buttress_tests::{Certificates, RedisCluster, RedisSentinel, RedisServer};
 use bytes::Bytes;
-use support::{Server, connected, eventually};
 
 const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
 
 #[tokio::test]
 async fn what_is_set_is_got_until_it_is_deleted() {
-    let server = Server::start(&[]);
-    let redis = connected(&server).await;
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.url()).unwrap();
     let binary: &[u8] = b"\x00\xff\r\n$-1\r\n";
 
     assert_eq!(redis.get("k").await.unwrap(), None);
@@ -30,8 +28,8 @@ async fn what_is_set_is_got_until_it_is_deleted() {
 
 #[tokio::test]
 async fn if_absent_leaves_what_is_there() {
-    let server = Server::start(&[]);
-    let redis = connected(&server).await;
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.url()).unwrap();
     assert!(redis.set("k", "first", MINUTE, Mode::IfAbsent).await.unwrap());
     assert!(!redis.set("k", "second", MINUTE, Mode::IfAbsent).await.unwrap());
     assert_eq!(redis.get("k").await.unwrap().as_deref(), Some(&b"first"[..]));
@@ -39,9 +37,9 @@ async fn if_absent_leaves_what_is_there() {
 
 #[tokio::test]
 async fn a_value_lives_for_its_ttl() {
-    let server = Server::start(&[]);
-    let redis = connected(&server).await;
-    let ttl = |key: &str| server.cli(&["pttl", key]).parse::<i64>().unwrap();
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.url()).unwrap();
+    let ttl = |key: &str| server.cli(&["pttl", key]).int();
 
     redis.set("brief", "v", Some(Duration::from_millis(30)), Mode::Always).await.unwrap();
     redis.set("zero", "v", Some(Duration::ZERO), Mode::Always).await.unwrap();
@@ -51,7 +49,8 @@ async fn a_value_lives_for_its_ttl() {
     assert!(ttl("absurd") > 60_000);
     assert!((1..=60_000).contains(&ttl("long")));
     assert_eq!(ttl("ever"), -1);
-    eventually("expired", || ttl("brief") == -2 && ttl("zero") == -2).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!((ttl("brief"), ttl("zero")), (-2, -2));
 
     assert!(redis.touch("ever", Duration::from_secs(5)).await.unwrap());
     assert!((1..=5_000).contains(&ttl("ever")));
@@ -60,12 +59,12 @@ async fn a_value_lives_for_its_ttl() {
 
 #[tokio::test]
 async fn many_are_got_in_their_order() {
-    let server = Server::start(&[]);
-    let redis = connected(&server).await;
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.url()).unwrap();
     for key in ["a", "b", "c"] {
         redis.set(key, key.repeat(3), MINUTE, Mode::Always).await.unwrap();
     }
-    server.cli(&["set", "b", "by hand"]);
+    assert_eq!(server.cli(&["set", "b", "by hand"]).text(), "OK");
     let found = redis.get_many(&["c", "missing", "b", "a", "a"]).await.unwrap();
     let found: Vec<_> = found.iter().map(Option::as_deref).collect();
     assert_eq!(found, [Some(&b"ccc"[..]), None, None, Some(b"aaa"), Some(b"aaa")]);
@@ -74,16 +73,16 @@ async fn many_are_got_in_their_order() {
 
 #[tokio::test]
 async fn large_values_go_through_their_own_connection() {
-    let server = Server::start(&[]);
-    let redis = connected(&server).await;
-    assert_eq!(server.clients(), 1);
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.url()).unwrap();
+    assert_eq!(redis.get("body").await.unwrap(), None);
+    assert!(!server.cli(&["client", "list"]).text().contains("name=buttress:bodies"));
     let bodies = redis.bodies();
     let body = vec![7_u8; 5 << 20];
     bodies.set("body", &body, MINUTE, Mode::Always).await.unwrap();
     assert_eq!(bodies.get("body").await.unwrap().as_deref(), Some(&body[..]));
     assert_eq!(redis.get("body").await.unwrap().as_deref(), Some(&body[..]));
-    assert_eq!(server.clients(), 2);
-    let named = server.cli(&["client", "list"]);
+    let named = server.cli(&["client", "list"]).text();
     assert!(named.contains("name=buttress:data") && named.contains("name=buttress:bodies"), "{named}");
 }
 
@@ -91,13 +90,13 @@ async fn large_values_go_through_their_own_connection() {
 async fn a_script_is_loaded_when_the_server_does_not_know_it() {
     static ADD: Script = Script::new("add", "return redis.call('INCRBY', KEYS[1], ARGV[1])");
     static SHAPES: Script = Script::new("shapes", "return {1, 'two', {false, ARGV[1]}}");
-    let server = Server::start(&[]);
-    let redis = connected(&server).await;
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.url()).unwrap();
     let three = [Bytes::from_static(b"3")];
 
     assert_eq!(redis.run(&ADD, &["sum"], &three).await.unwrap(), Reply::Int(3));
     assert_eq!(redis.run(&ADD, &["sum"], &three).await.unwrap(), Reply::Int(6));
-    server.cli(&["script", "flush"]);
+    assert_eq!(server.cli(&["script", "flush"]).text(), "OK");
     assert_eq!(redis.run(&ADD, &["sum"], &three).await.unwrap(), Reply::Int(9));
     let bytes = |text: &'static str| Reply::Bytes(Bytes::from_static(text.as_bytes()));
     let nested = Reply::List(vec![Reply::Nil, bytes("3")]);
@@ -109,8 +108,8 @@ async fn a_script_is_loaded_when_the_server_does_not_know_it() {
 
 #[tokio::test]
 async fn a_consumer_takes_what_was_pushed() {
-    let server = Server::start(&[]);
-    let redis = connected(&server).await;
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.url()).unwrap();
     let mut consumer = redis.consumer();
 
     assert_eq!(redis.push("jobs", "one").await.unwrap(), 1);
@@ -127,21 +126,66 @@ async fn a_consumer_takes_what_was_pushed() {
 
 #[tokio::test]
 async fn a_client_of_one_s_own_lends_its_configuration() {
-    let server = Server::start(&["--requirepass", "secret"]);
+    let server = RedisServer::with().password("secret").start();
     let url = format!("redis://:secret@127.0.0.1:{}/2", server.port());
     let own = fred::clients::Client::new(fred::types::config::Config::from_url(&url).unwrap(), None, None, None);
     let redis = Redis::from(&own);
     redis.set("k", "v", MINUTE, Mode::Always).await.unwrap();
-    assert_eq!(server.cli(&["--no-auth-warning", "-a", "secret", "-n", "2", "exists", "k"]), "1");
+    let mut line = server.line().unwrap();
+    line.ask(&["select", "2"]).unwrap();
+    assert_eq!(line.ask(&["exists", "k"]).unwrap().int(), 1);
 }
 
 #[tokio::test]
 async fn a_unix_socket_serves_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("redis.sock");
-    let server = Server::start(&["--unixsocket", socket.to_str().unwrap()]);
-    let redis = Redis::connect(&format!("unix://{}?db=1", socket.display())).unwrap();
+    let server = RedisServer::start();
+    let redis = Redis::connect(&format!("unix://{}?db=1", server.socket().display())).unwrap();
     redis.set("k", "v", MINUTE, Mode::Always).await.unwrap();
     assert_eq!(redis.get("k").await.unwrap().as_deref(), Some(&b"v"[..]));
-    assert_eq!(server.cli(&["-n", "1", "exists", "k"]), "1");
+    let mut line = server.line().unwrap();
+    line.ask(&["select", "1"]).unwrap();
+    assert_eq!(line.ask(&["exists", "k"]).unwrap().int(), 1);
+}
+
+#[tokio::test]
+async fn tls_is_spoken_to_whom_the_authority_vouches_for() {
+    let files = Certificates::new();
+    let server = RedisServer::with().tls(&files.ca(), &files.cert(), &files.key()).start();
+    let redis =
+        Redis::options().certificate_authority(std::fs::read(files.ca()).unwrap()).connect(&server.url()).unwrap();
+    redis.set("k", "v", MINUTE, Mode::Always).await.unwrap();
+    assert_eq!(redis.get("k").await.unwrap().as_deref(), Some(&b"v"[..]));
+
+    let stranger = Certificates::new();
+    let redis =
+        Redis::options().certificate_authority(std::fs::read(stranger.ca()).unwrap()).connect(&server.url()).unwrap();
+    let error = redis.get("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("InvalidCertificate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_each_key_on_its_node() {
+    let cluster = RedisCluster::start(3, 0);
+    let redis = Redis::connect(&cluster.url()).unwrap();
+    let keys: Vec<_> = (0..50).map(|number| format!("key:{number}")).collect();
+    for key in &keys {
+        redis.set(key, format!("value of {key}"), MINUTE, Mode::Always).await.unwrap();
+    }
+    for (key, value) in keys.iter().zip(redis.get_many(&keys).await.unwrap()) {
+        assert_eq!(value.unwrap(), format!("value of {key}"));
+    }
+    static BOTH: Script = Script::new("both", "return redis.call('EXISTS', KEYS[1], KEYS[2])");
+    redis.set("{tag}:a", "v", MINUTE, Mode::Always).await.unwrap();
+    assert_eq!(redis.run(&BOTH, &["{tag}:a", "{tag}:b"], &[]).await.unwrap(), Reply::Int(1));
+    assert!(redis.delete(&keys[0]).await.unwrap());
+    assert_eq!(redis.get(&keys[0]).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_master_is_the_one_that_the_sentinels_name() {
+    let sentinel = RedisSentinel::start();
+    let redis = Redis::connect(&sentinel.url()).unwrap();
+    redis.set("k", "v", MINUTE, Mode::Always).await.unwrap();
+    assert_eq!(redis.get("k").await.unwrap().as_deref(), Some(&b"v"[..]));
 }
