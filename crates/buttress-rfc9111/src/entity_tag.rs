@@ -223,8 +223,21 @@ mod tests {
         check(b"\"\xe9\xff\"", Some((false, b"\xe9\xff")));
         check(b"\"!#~\"", Some((false, b"!#~")));
         for malformed in [
-            &b""[..], b"xyzzy", b"\"", b"\"a", b"a\"", b"w/\"a\"", b"W/a", b"W/", b"W / \"a\"", b"\"a b\"", b"\"a\"b\"",
-            b"\"a\x7f\"", b"'a'", b"\"a\"x", b"*",
+            &b""[..],
+            b"xyzzy",
+            b"\"",
+            b"\"a",
+            b"a\"",
+            b"w/\"a\"",
+            b"W/a",
+            b"W/",
+            b"W / \"a\"",
+            b"\"a b\"",
+            b"\"a\"b\"",
+            b"\"a\x7f\"",
+            b"'a'",
+            b"\"a\"x",
+            b"*",
         ] {
             check(malformed, None);
         }
