@@ -3,7 +3,10 @@
 //! ```
 //! use std::time::Duration;
 //! use buttress_rfc9111::Rules;
-//! use http::{HeaderName, header};
+//! use http::{HeaderMap, HeaderName, header};
+
+use crate::cache_control::ResponseDirectives;
+use crate::targeted;
 //!
 //! let rules = Rules::new()
 //!     .targeted([HeaderName::from_static("buttress-cache-control"), header::CDN_CACHE_CONTROL])
@@ -14,7 +17,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
+
+use crate::cache_control::ResponseDirectives;
+use crate::targeted;
 
 /// The settings of a shared cache; the default follows RFC 9111 in all that it recommends.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,6 +161,12 @@ impl Rules {
     pub fn partial(mut self, on: bool) -> Self {
         self.partial = on;
         self
+    }
+
+    /// What a response says to a cache with these rules: by the first [targeted](Self::targeted) field that it carries,
+    /// or by `Cache-Control`.
+    pub fn directives(&self, response: &HeaderMap) -> ResponseDirectives {
+        targeted::directives(response, &self.targeted)
     }
 }
 
