@@ -3,10 +3,7 @@
 //! ```
 //! use std::time::Duration;
 //! use buttress_rfc9111::Rules;
-//! use http::{HeaderMap, HeaderName, header};
-
-use crate::cache_control::ResponseDirectives;
-use crate::targeted;
+//! use http::{HeaderName, header};
 //!
 //! let rules = Rules::new()
 //!     .targeted([HeaderName::from_static("buttress-cache-control"), header::CDN_CACHE_CONTROL])
