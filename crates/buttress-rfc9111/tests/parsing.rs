@@ -10,21 +10,54 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use proptest::prelude::*;
 use sfv::{List, Parser};
 
-/// Lines that look like something, and lines of any bytes that a field may have.
-fn line() -> impl Strategy<Value = Vec<u8>> {
-    let pieces = prop::sample::select(vec![
-        "max-age=",
-        "s-maxage=",
+/// A well-formed directive, or nearly.
+fn directive() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "max-age",
+        "s-maxage",
         "no-store",
         "private",
         "no-cache",
         "public",
         "must-revalidate",
+        "proxy-revalidate",
         "must-understand",
-        "stale-if-error=",
-        "min-fresh=",
+        "stale-while-revalidate",
+        "stale-if-error",
+        "immutable",
+        "min-fresh",
         "max-stale",
         "x-ext",
+    ]);
+    let argument = prop::sample::select(vec![
+        "",
+        "",
+        "=60",
+        "=5",
+        "=0",
+        "=\"7\"",
+        "=-1",
+        "=1.5",
+        "=",
+        "= 5",
+        "=99999999999999999999",
+        "=\"set-cookie, x-a\"",
+        "=x-b",
+        "=\"vary\"",
+        "=\"\"",
+        "=\"open",
+        ";x",
+        " x",
+    ]);
+    (name, argument).prop_map(|(name, argument)| format!("{name}{argument}"))
+}
+
+/// Lists of directives, soups of their pieces, and any bytes.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let pieces = prop::sample::select(vec![
+        "max-age=",
+        "no-store",
+        "private=",
         "=",
         ",",
         ", ",
@@ -37,19 +70,16 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         ")",
         "?0",
         "60",
-        "5",
         "-1",
-        "1.5",
-        "99999999999999999999",
-        "Set-Cookie",
-        "vary",
         "é",
         "*",
         "GMT",
         "Sun, 06 Nov 1994 08:49:37",
+        "Sunday, 06-Nov-94",
     ]);
-    let likely = prop::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat().into_bytes());
-    prop_oneof![4 => likely, 1 => prop::collection::vec(any::<u8>(), 0..40)]
+    let list = prop::collection::vec(directive(), 0..5).prop_map(|all| all.join(", ").into_bytes());
+    let soup = prop::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat().into_bytes());
+    prop_oneof![5 => list, 2 => soup, 1 => prop::collection::vec(any::<u8>(), 0..40)]
 }
 
 fn lines() -> impl Strategy<Value = Vec<HeaderValue>> {
