@@ -29,16 +29,21 @@
 //! ```
 
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 
+use crate::date;
 use crate::entity_tag::EntityTag;
-use crate::validation::{Validators, date_of, parse_date};
+use crate::validation::{Validators, date_of};
 
+mod combine;
 mod content_range;
+mod fields;
 mod part;
 
+pub use combine::{CombineError, Combined, Piece, Source};
 pub use content_range::ContentRange;
-pub use part::{CombineError, Combined, Missing, NotAPart, PartAnswer, Piece, Source, StoredPart};
+pub use fields::{to_partial, to_unsatisfiable};
+pub use part::{Missing, NotAPart, PartAnswer, StoredPart};
 
 /// A field with more ranges than this is ignored (RFC 9110 section 14.2 warns of many small ones).
 pub const MAX_RANGES: usize = 64;
@@ -156,57 +161,11 @@ pub fn if_range(request: &HeaderMap, stored: &HeaderMap) -> IfRange {
     let same = lines.next().is_none()
         && match EntityTag::parse(condition.as_bytes()) {
             Some(tag) => EntityTag::of(stored).is_some_and(|current| current.strong_eq(tag)),
-            None => parse_date(condition).is_some_and(|date| {
+            None => date::parse(condition).is_some_and(|date| {
                 Validators::of(stored).is_strong_by_date() && date_of(stored, &header::LAST_MODIFIED) == Some(date)
             }),
         };
     if same { IfRange::Same } else { IfRange::Different }
-}
-
-/// Makes the fields of a 206 from those of the complete response (RFC 9110 section 15.3.7).
-///
-/// Sets `Content-Range` and `Content-Length`; drops digests of a content that is now another one (RFC 9530 section 2).
-/// `Repr-Digest` is of the whole representation and stays. `length` is `None` for a part of an unknown whole.
-pub fn to_partial(headers: &mut HeaderMap, first: u64, last: u64, length: impl Into<Option<u64>>) {
-    let range = ContentRange::Part { first, last, complete: length.into() };
-    headers.insert(header::CONTENT_RANGE, range.to_value());
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(last - first + 1));
-    headers.remove("content-digest");
-    headers.remove("content-md5");
-}
-
-/// Makes the fields of a 416 from those of the complete response (RFC 9110 section 15.5.17).
-///
-/// Sets `Content-Range: bytes */length`. All that describes or validates the representation goes. Nothing that lets a
-/// cache further down keep the refusal stays either: it would answer requests that ask for another range with it.
-pub fn to_unsatisfiable(headers: &mut HeaderMap, length: u64) {
-    const GONE: [HeaderName; 16] = [
-        header::AGE,
-        HeaderName::from_static("content-digest"),
-        header::CONTENT_DISPOSITION,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LANGUAGE,
-        header::CONTENT_LENGTH,
-        header::CONTENT_LOCATION,
-        HeaderName::from_static("content-md5"),
-        header::CONTENT_TYPE,
-        header::ETAG,
-        header::EXPIRES,
-        header::LAST_MODIFIED,
-        HeaderName::from_static("repr-digest"),
-        HeaderName::from_static("surrogate-control"),
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-    ];
-    for name in &GONE {
-        headers.remove(name);
-    }
-    let targeted: Vec<_> = headers.keys().filter(|name| name.as_str().ends_with("-cache-control")).cloned().collect();
-    for name in targeted {
-        headers.remove(name);
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::CONTENT_RANGE, ContentRange::Unsatisfied { complete: length }.to_value());
 }
 
 fn requested<'a>(method: &Method, request: &'a HeaderMap) -> Result<&'a HeaderValue, FullReason> {

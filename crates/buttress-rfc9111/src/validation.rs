@@ -39,6 +39,7 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::date;
 use crate::entity_tag::EntityTag;
 
 mod freshen;
@@ -141,12 +142,7 @@ fn tag_list(stored: &[Validators<'_>]) -> Option<HeaderValue> {
 
 /// A date in a field; `None` if absent, malformed, or given twice.
 pub(crate) fn date_of(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    only(headers, name).and_then(parse_date)
-}
-
-/// A date in any of the three formats.
-pub(crate) fn parse_date(value: &HeaderValue) -> Option<SystemTime> {
-    value.to_str().ok().and_then(|text| httpdate::parse_http_date(text).ok())
+    only(headers, name).and_then(date::parse)
 }
 
 /// The line of a field that is there once.
@@ -164,7 +160,7 @@ impl<'a> Validators<'a> {
     pub fn of(response: &'a HeaderMap) -> Self {
         let etag = EntityTag::of(response);
         let modified_value = only(response, &header::LAST_MODIFIED);
-        let modified = modified_value.and_then(parse_date);
+        let modified = modified_value.and_then(date::parse);
         Self {
             etag,
             etag_value: etag.and(response.get(header::ETAG)),

@@ -12,10 +12,10 @@ use crate::entity_tag::EntityTag;
 /// bytes; a part that does not touch it is stored as another one, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPart {
-    first: u64,
-    last: u64,
-    complete: Option<u64>,
-    etag: HeaderValue,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) complete: Option<u64>,
+    pub(super) etag: HeaderValue,
 }
 
 /// Why a response is not a part that can be stored.
@@ -55,49 +55,6 @@ pub enum PartAnswer {
     LengthUnknown,
     /// Answer 416: it lies behind the known end.
     Unsatisfiable,
-}
-
-/// Two parts put together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Combined {
-    /// The new part.
-    pub part: StoredPart,
-    /// What its body begins with.
-    pub head: Piece,
-    /// What follows; `None` if one part held the other.
-    pub tail: Option<Piece>,
-}
-
-/// A run of bytes of one of the two bodies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Whose body.
-    pub source: Source,
-    /// Where it begins in that body.
-    pub offset: u64,
-    /// How many bytes.
-    pub length: u64,
-}
-
-/// One of the two parts that are combined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The part that was asked.
-    This,
-    /// The one it was given.
-    Other,
-}
-
-/// Why two parts cannot be put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CombineError {
-    /// Bytes between them are missing.
-    Gap,
-    /// They disagree about the length of the representation.
-    LengthsDiffer,
-    /// They are not parts of the same representation.
-    ValidatorsDiffer,
 }
 
 /// The request fields that fetch what a part lacks.
@@ -175,39 +132,6 @@ impl StoredPart {
             Ok(_) => PartAnswer::Outside,
             Err(why) => why,
         }
-    }
-
-    /// Puts two parts of one representation together (RFC 9110 section 15.3.7.3); bytes that both have are taken once.
-    ///
-    /// # Errors
-    /// Why it cannot be done.
-    pub fn combine(&self, other: &Self) -> Result<Combined, CombineError> {
-        let tags = EntityTag::parse(self.etag.as_bytes()).zip(EntityTag::parse(other.etag.as_bytes()));
-        if !tags.is_some_and(|(one, two)| one.strong_eq(two)) {
-            return Err(CombineError::ValidatorsDiffer);
-        }
-        let complete = self.complete.or(other.complete);
-        let fits = |part: &Self| part.complete.is_none_or(|own| Some(own) == complete);
-        let last = self.last.max(other.last);
-        if !fits(self) || !fits(other) || complete.is_some_and(|complete| last >= complete) {
-            return Err(CombineError::LengthsDiffer);
-        }
-        let (first, second, sources) = if self.first <= other.first {
-            (self, other, [Source::This, Source::Other])
-        } else {
-            (other, self, [Source::Other, Source::This])
-        };
-        let next = first.last.saturating_add(1);
-        if second.first > next {
-            return Err(CombineError::Gap);
-        }
-        let head = Piece { source: sources[0], offset: 0, length: first.last - first.first + 1 };
-        let tail = (second.last > first.last).then(|| Piece {
-            source: sources[1],
-            offset: next - second.first,
-            length: second.last - first.last,
-        });
-        Ok(Combined { part: Self { first: first.first, last, complete, etag: self.etag.clone() }, head, tail })
     }
 
     /// What to ask the origin for next: the bytes before this part, else those after it; `None` if it is complete.
@@ -296,30 +220,6 @@ impl PartAnswer {
         }
     }
 }
-
-impl CombineError {
-    /// The reason as a word for logs and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gap => "parts-leave-gap",
-            Self::LengthsDiffer => "lengths-differ",
-            Self::ValidatorsDiffer => "validators-differ",
-        }
-    }
-}
-
-impl std::fmt::Display for CombineError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Gap => "bytes between the two parts are missing",
-            Self::LengthsDiffer => "the two parts disagree about the length of the representation",
-            Self::ValidatorsDiffer => "the two parts are not of the same representation",
-        })
-    }
-}
-
-impl std::error::Error for CombineError {}
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use proptest::prelude::*;
 
 use super::*;

@@ -2,6 +2,8 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
+use crate::fields;
+
 /// Fields that stay as they are stored, whatever the new response says.
 ///
 /// They describe the stored body, which the new response does not bring: a 304 that says `Content-Length: 0` or another
@@ -18,20 +20,6 @@ const KEPT: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// Fields of one connection and of proxy authentication, which are never stored (RFC 9111 section 3.1).
-const NEVER_STORED: [HeaderName; 10] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-authentication-info"),
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
 /// Updates the fields of a stored response from a 304 that [`select`](super::select) found to be about it, or from a
 /// HEAD response that [`judge_by_head`](super::judge_by_head) found equal.
 ///
@@ -40,14 +28,17 @@ const NEVER_STORED: [HeaderName; 10] = [
 ///
 /// - what describes the stored body (`Content-Encoding`, `Content-Length`, `Content-Range`, `Content-Type`, digests) and
 ///   `Set-Cookie` stay as stored; to pass a 304's `Set-Cookie` on to the client is up to the caller;
-/// - fields of the connection, those that `Connection` names, and proxy authentication are not taken over. Fields that
-///   `new` keeps from shared caches by `no-cache="…"` or `private="…"` have to be removed by the caller before;
+/// - fields of the connection, those that `Connection` names, and proxy authentication are not taken over;
 /// - `Age` and `Date` go if `new` lacks them: they would tell the age of a response that has just been confirmed.
+///
+/// Afterwards it is another response: decide anew whether it may be [stored](crate::storage), take out what its
+/// directives keep from a shared cache ([`fields::remove_unstorable`]), and compute its [`Terms`](crate::Terms) from
+/// the times of this exchange. If `Vary` changed, so does the key of the variant.
 pub fn update(stored: &mut HeaderMap, new: &HeaderMap) {
     for name in [header::AGE, header::DATE] {
         stored.remove(name);
     }
-    for name in new.keys().filter(|name| !KEPT.contains(name) && !is_never_stored(name, new)) {
+    for name in new.keys().filter(|name| !KEPT.contains(name) && !is_of_connection(name, new)) {
         stored.remove(name);
         for value in new.get_all(name) {
             stored.append(name.clone(), value.clone());
@@ -55,12 +46,13 @@ pub fn update(stored: &mut HeaderMap, new: &HeaderMap) {
     }
 }
 
-fn is_never_stored(name: &HeaderName, new: &HeaderMap) -> bool {
+/// As [`fields::remove_hop_by_hop`] has it, without a copy of the fields.
+fn is_of_connection(name: &HeaderName, new: &HeaderMap) -> bool {
     let connection = new.get_all(header::CONNECTION).iter();
-    NEVER_STORED.contains(name)
-        || connection
-            .flat_map(|line| line.as_bytes().split(|octet| *octet == b','))
-            .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+    let mut options = connection.flat_map(|line| line.as_bytes().split(|octet| *octet == b','));
+    fields::is_hop_by_hop(name)
+        || !fields::is_protected(name)
+            && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
 #[cfg(test)]
@@ -119,6 +111,8 @@ mod tests {
             ("x-kept", "1"),
         ];
         check(&[("x-hop", "stored")], &new, &[("x-hop", "stored"), ("x-kept", "1")]);
+        let new = [("connection", "cache-control"), ("cache-control", "no-store")];
+        check(&[("cache-control", "max-age=1")], &new, &[("cache-control", "no-store")]);
     }
 
     #[test]

@@ -2,6 +2,7 @@ use http::header::HeaderName;
 use proptest::prelude::*;
 
 use super::*;
+use crate::range::{CombineError, Combined, Source};
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
