@@ -44,7 +44,7 @@ pub fn format(time: SystemTime) -> String {
     httpdate::fmt_http_date(clamp(time))
 }
 
-/// [`format`] as a field value.
+/// [`format()`] as a field value.
 pub fn to_header_value(time: SystemTime) -> HeaderValue {
     HeaderValue::try_from(format(time)).expect("a date is visible ASCII")
 }

@@ -30,7 +30,6 @@ use http::{HeaderMap, StatusCode};
 
 use crate::cache_control::ResponseDirectives;
 use crate::rules::Rules;
-use crate::targeted;
 
 pub use age::initial_age;
 pub(crate) use lifetime::allows_heuristic;
@@ -85,7 +84,7 @@ impl Terms {
         response_time: SystemTime,
         rules: &Rules,
     ) -> Self {
-        let directives = targeted::directives(headers, &rules.targeted);
+        let directives = rules.directives(headers);
         Self::with_directives(&directives, status, headers, request_time, response_time, rules)
     }
 

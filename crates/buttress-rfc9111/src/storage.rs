@@ -16,7 +16,6 @@ use http::{Method, StatusCode};
 use crate::cache_control::{RequestDirectives, ResponseDirectives};
 use crate::freshness::{Staleness, allows_heuristic, is_heuristically_cacheable};
 use crate::rules::Rules;
-use crate::targeted;
 
 /// Whether the response may be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +82,7 @@ pub fn decide(
     if *method != Method::GET {
         return Storage::Refuse(Refusal::Method);
     }
-    let directives = targeted::directives(response, &rules.targeted);
+    let directives = rules.directives(response);
     let asked = RequestDirectives::from_headers(request);
     with_directives(&asked, request, &directives, status, response, rules)
 }
