@@ -32,6 +32,7 @@ fn unknown_fields_lose_only_their_spelling() {
     check(&["\"a, b\""], &["\"a,b\""], false);
     check(&["\"a\\\", b\""], &["\"a\\\",b\""], false);
     check(&["\"a\",b"], &["\"a\", b"], true);
+    check(&["\"\\\"\", b"], &["\"\\\"\",b"], true);
     check(&["\"a ,b"], &["\"a,b"], false);
 }
 
@@ -43,6 +44,9 @@ fn secrets_and_names_are_taken_octet_for_octet() {
     check("authorization", &["Bearer a,b"], &["Bearer a, b"], false);
     check("authorization", &["Bearer a"], &["bearer a"], false);
     check("authorization", &["a", "b"], &["a, b"], false);
+    check("authorization", &["a", "b"], &["a"], false);
+    check("authorization", &["a", "b"], &["ab"], false);
+    check("cookie", &["a=1", "b=2"], &["a=1"], false);
     check("user-agent", &["A (b,c)"], &["A (b, c)"], false);
     check("origin", &["https://a.example"], &["https://A.example"], false);
     check("cookie", &["a=1; b=2"], &["a=1", "b=2"], true);
@@ -77,6 +81,8 @@ fn accept_encoding_is_compared_by_meaning() {
     check(&["gzip;q=0.1234"], &["gzip;q=0.123"], false);
     check(&["gzip;level=9"], &["gzip"], false);
     check(&["gzip, gzip;q=0"], &["gzip;q=0, gzip"], false);
+    check(&["gzip, gzip"], &["gzip"], false);
+    check(&["gzip, x-gzip;q=0.5"], &["x-gzip;q=0.5, gzip"], false);
     check(&["gzip;q=2,br"], &["gzip;q=2, br"], true);
 }
 
