@@ -1,1 +1,91 @@
-//! Cache layer.
+//! A tower layer that answers from a shared HTTP response cache, embedded in the process or in Redis.
+//!
+//! ```
+//! use buttress_cache::{Cache, CacheLayer};
+//! use http::{Request, Response};
+//! use http_body_util::{Empty, Full};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! # use bytes::Bytes;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = ServiceBuilder::new()
+//!     .layer(CacheLayer::new(Cache::embedded())) // or Cache::redis(Redis::connect("redis://127.0.0.1")?)
+//!     .service(service_fn(|_: Request<Empty<Bytes>>| async {
+//!         // The slow part. What it answers is stored, because it says that it may be.
+//!         let response = Response::builder().header("cache-control", "max-age=60");
+//!         response.body(Full::new(Bytes::from("the price is 12")))
+//!     }));
+//!
+//! let request = || Request::get("http://shop.example/price").body(Empty::new()).unwrap();
+//! let first = service.clone().oneshot(request()).await?;
+//! assert_eq!(first.headers()["cache-status"], "Buttress; fwd=uri-miss; ttl=60; stored");
+//! http_body_util::BodyExt::collect(first.into_body()).await?; // an entry is kept once its body has passed
+//!
+//! let second = service.oneshot(request()).await?;
+//! assert_eq!(second.headers()["cache-status"], "Buttress; hit; ttl=60");
+//! assert_eq!(second.headers()["age"], "0");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What may be stored, for how long, for whom it may be reused and when it must be validated is what RFC 9111 says for a
+//! shared cache ([`buttress_rfc9111`]); [`CacheLayer`] holds the settings, whose defaults fail closed. Bodies stream:
+//! the client is served while the entry fills, and what is not stored is never buffered. Concurrent misses on one key
+//! call the service once. gRPC and upgrades pass through untouched.
+//!
+//! # When Redis is away
+//!
+//! Requests are served as if nothing were stored there: a lookup that meets its deadline or a closed gate is a miss, and
+//! what the service answers still lands in this process's memory. No request fails. Once Redis is known to be away it is
+//! not asked, so that the price is one deadline, once.
+//!
+//! # What it spawns
+//!
+//! Writes to Redis (bounded in bytes), fills that go on when their client has left and refreshes under
+//! `stale-while-revalidate` (64 at once, 30 seconds each). Nothing else.
+//!
+//! # Metrics
+//!
+//! | counter | labels |
+//! |---|---|
+//! | `buttress_cache_requests_total` | `outcome`: `hit`, or why the service was asked (RFC 9211's `fwd` words) |
+//! | `buttress_cache_not_stored_total` | `reason` |
+//! | `buttress_cache_store_errors_total` | `verb`, `reason` |
+//! | `buttress_cache_bad_records_total` | `reason` |
+//! | `buttress_cache_writes_skipped_total`, `buttress_cache_fills_outdated_total` | |
+
+mod layer;
+mod service;
+mod exchange;
+mod policy;
+
+mod fetch;
+mod admit;
+mod forward;
+mod answer;
+
+mod key;
+mod record;
+mod entry;
+mod terms;
+mod variants;
+mod block;
+mod millis;
+
+mod cache;
+mod flight;
+mod fill;
+mod memory;
+mod redis;
+
+mod body;
+
+pub use body::CacheBody;
+pub use buttress_rfc9111::cache_status::CacheName;
+pub use buttress_rfc9111::rules::{Obey, Rules};
+pub use buttress_rfc9111::vary::Normalization;
+pub use cache::{Cache, CacheOptions};
+pub use key::Key;
+pub use layer::CacheLayer;
+pub use service::CacheService;

@@ -1,1 +1,24 @@
-//! The facade.
+//! Composable tower layers that hold up any hyper, axum or tonic service, with Redis behind them.
+//!
+//! | module | feature | what it does | needs Redis? | when Redis is away |
+//! |---|---|---|---|---|
+//! | [`cache`] | `cache` | answers from a shared HTTP response cache | no: embedded by default | serves as if nothing were stored |
+//! | [`redis`] | `redis` | the connection that the layers share | | fails within milliseconds |
+//!
+//! ```
+//! # #[cfg(feature = "cache")] {
+//! use buttress::cache::{Cache, CacheLayer};
+//! use tower_layer::Layer;
+//!
+//! # fn wrap<S>(your_service: S) -> impl Sized {
+//! CacheLayer::new(Cache::embedded()).layer(your_service)
+//! # }
+//! # }
+//! ```
+
+pub use buttress_core as core;
+
+#[cfg(feature = "cache")]
+pub use buttress_cache as cache;
+#[cfg(feature = "redis")]
+pub use buttress_redis as redis;

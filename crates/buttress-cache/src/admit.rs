@@ -1,0 +1,153 @@
+//! Whether a response is stored, where, for how long, and what of it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use buttress_rfc9111::cache_control::{RequestDirectives, ResponseDirectives};
+use buttress_rfc9111::freshness::Terms;
+use buttress_rfc9111::reuse::{self, Reuse};
+use buttress_rfc9111::storage::{self, Storage};
+use buttress_rfc9111::validation::Validators;
+use buttress_rfc9111::vary::{Normalization, VaryFields};
+use buttress_rfc9111::{date, fields};
+use http::header::{AGE, DATE, HeaderValue, SET_COOKIE};
+use http::{HeaderMap, StatusCode, response};
+
+use crate::cache::Place;
+use crate::entry::{Entry, EntryWriter};
+use crate::exchange::Exchange;
+use crate::layer::Settings;
+use crate::policy;
+use crate::variants::Variants;
+
+/// What becomes of a response.
+pub(crate) enum Admission {
+    Store(Box<Admitted>),
+    /// Not stored, for this reason; `for_all` when the next request will meet the same.
+    Skip {
+        why: &'static str,
+        for_all: bool,
+    },
+}
+
+/// A response that is stored.
+pub(crate) struct Admitted {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) terms: Terms,
+    pub(crate) place: Place,
+    pub(crate) keep: Duration,
+    /// Whether it can answer those who wait, or must be validated even by them.
+    pub(crate) is_fresh: bool,
+}
+
+/// When a request was sent and its response received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) sent: SystemTime,
+    pub(crate) received: SystemTime,
+}
+
+impl Exchange {
+    /// Decides about a response, by RFC 9111 and then by the settings.
+    pub(crate) fn admit(&self, response: &response::Parts, times: Times, length: Option<u64>) -> Admission {
+        let rules = &self.settings.rules;
+        let headers = &response.headers;
+        let directives = rules.directives(headers);
+        let answer = storage::decide(&self.parts.method, &self.parts.headers, response.status, headers, rules);
+        if let Storage::Refuse(refusal) = answer {
+            return Admission::Skip { why: refusal.as_str(), for_all: policy::is_the_responses_own(refusal) };
+        }
+        let terms = Terms::with_directives(&directives, response.status, headers, times.sent, times.received, rules);
+        if let Err(why) = policy::on_storable(&self.asked, headers, terms.source, length, &self.settings) {
+            return Admission::Skip { why: why.as_str(), for_all: why.is_the_responses_own() };
+        }
+        match self.admitted(response.status, stored_headers(headers, &directives, times.received), terms) {
+            Some(admitted) => Admission::Store(Box::new(admitted)),
+            None => Admission::Skip { why: "vary", for_all: true },
+        }
+    }
+
+    /// What becomes of an entry whose fields a validation has brought up to date.
+    pub(crate) fn admit_again(&self, status: StatusCode, headers: &HeaderMap, times: Times) -> Option<Admitted> {
+        let rules = &self.settings.rules;
+        let directives = rules.directives(headers);
+        let terms = Terms::with_directives(&directives, status, headers, times.sent, times.received, rules);
+        self.admitted(status, stored_headers(headers, &directives, times.received), terms)
+    }
+
+    fn admitted(&self, status: StatusCode, headers: HeaderMap, terms: Terms) -> Option<Admitted> {
+        let now = terms.response_time;
+        let keep = self.settings.keep(&terms, &headers);
+        let place = self.place_for(&VaryFields::of(&headers), now + keep)?;
+        let decision = reuse::decide(&RequestDirectives::default(), &terms, now, &self.settings.rules);
+        Some(Admitted { status, headers, terms, place, keep, is_fresh: decision == Reuse::Fresh })
+    }
+
+    /// Where a response that varies on these fields is kept. `None` when no request could ever find it.
+    fn place_for(&self, vary: &VaryFields, until: SystemTime) -> Option<Place> {
+        if vary.never_matches().is_some() {
+            return None;
+        }
+        let (plain, variants) = match &self.place.variants {
+            None if vary.is_empty() => return Some(self.place.clone()),
+            None => (&self.place.key, Variants::new(self.place.key.text(), vary.clone(), until)),
+            Some((plain, variants)) => (plain, variants.extended(vary, until)),
+        };
+        Place::variant(plain, Arc::new(variants), &self.parts.headers, &self.settings.normalization)
+    }
+}
+
+impl Place {
+    /// The place of a request's variant of a URI.
+    pub(crate) fn variant(
+        plain: &crate::key::Key,
+        variants: Arc<Variants>,
+        request: &HeaderMap,
+        normalization: &Normalization,
+    ) -> Option<Self> {
+        let fields = variants.fields().key(request, normalization).ok()?;
+        let key = plain.variant(variants.epoch(), &fields);
+        Some(Self { local: key.local(), key, variants: Some((plain.clone(), variants)) })
+    }
+}
+
+impl Admitted {
+    /// The entry, its body to come.
+    pub(crate) fn writer(&self, length: Option<u64>) -> EntryWriter {
+        // A length that is not true yet must not make us reserve memory for it: the body grows into the rest.
+        let room = usize::try_from(length.unwrap_or(0)).unwrap_or(usize::MAX).min(1 << 20);
+        EntryWriter::new(self.place.key.text(), self.status, &self.headers, &self.terms, room)
+    }
+
+    /// The entry, with the body of the one that it takes the place of.
+    pub(crate) fn with_body_of(&self, stale: &Entry) -> Entry {
+        let mut writer = self.writer(Some(stale.body_len()));
+        writer.push(&stale.body());
+        if let Some(trailers) = stale.trailers() {
+            writer.trailers(&trailers);
+        }
+        writer.finish()
+    }
+}
+
+impl Settings {
+    /// How long an entry may be of use: fresh, stale where that is allowed, or to be validated.
+    fn keep(&self, terms: &Terms, headers: &HeaderMap) -> Duration {
+        let useful = terms.usable_until(&self.rules).duration_since(terms.response_time).unwrap_or_default();
+        if Validators::of(headers).is_empty() { useful } else { useful + self.keep_stale }
+    }
+}
+
+/// The fields that are kept: without those of the connection, of one client and of one moment.
+fn stored_headers(response: &HeaderMap, directives: &ResponseDirectives, received: SystemTime) -> HeaderMap {
+    let mut headers = response.clone();
+    fields::remove_unstorable(&mut headers, directives);
+    headers.remove(SET_COOKIE); // here only by leave of the setting, and never for the next client
+    headers.remove(AGE); // each reuse states its own
+    // RFC 9110 section 6.6.1: who receives a response without Date notes when that was.
+    headers
+        .entry(DATE)
+        .or_insert_with(|| HeaderValue::try_from(date::format(received)).expect("a date is plain ASCII"));
+    headers
+}

@@ -1,0 +1,298 @@
+//! A stored response as one run of bytes: the same in this process and in Redis.
+//!
+//! ```text
+//! 0xB7 'c' version kind            4
+//! status u16, flags u16            4
+//! received u64                     8   milliseconds since 1970, when the response arrived
+//! initial age u32, lifetime u32    8   seconds
+//! stale-while-revalidate, stale-if-error u32   8   seconds
+//! first u64, complete u64         16   of a partial response
+//! key, head, body, trailers u32   16   lengths
+//! fields u16, spare u16            4
+//! checksum u64                     8   XXH3 of all the rest
+//! ──────────────────────────────  76
+//! key text │ head block │ body │ trailer block
+//! ```
+//!
+//! The body is served as a slice of these bytes, and so is each field value. A record with another version, a wrong
+//! sum or lengths that do not add up is [`Malformed`]: a miss and a counter.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::block::{self, array};
+use crate::terms::{self, Terms};
+
+const MARK: [u8; 4] = [0xB7, b'c', 1, b'e'];
+const FIXED: usize = 8 + terms::LEN + 20 + SUM;
+const SUM: usize = 8;
+
+/// A stored response. Clones share the bytes.
+#[derive(Clone)]
+pub(crate) struct Entry(Arc<Inner>);
+
+struct Inner {
+    bytes: Bytes,
+    status: StatusCode,
+    terms: Terms,
+    lengths: Lengths,
+}
+
+/// How the bytes after the fixed part divide.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lengths {
+    key: usize,
+    head: usize,
+    body: usize,
+    trailers: usize,
+    /// How many fields the head has.
+    fields: usize,
+}
+
+/// Writes an entry front to back, the body as it comes.
+pub(crate) struct EntryWriter {
+    out: Vec<u8>,
+    lengths: Lengths,
+    trailers: Vec<u8>,
+}
+
+/// Why a record cannot be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Malformed {
+    /// The bytes are not those that were written.
+    Checksum,
+    /// It was made for another key with the same digest.
+    OtherKey,
+    /// Lengths that do not add up.
+    Truncated,
+    /// Another version, or no record of ours.
+    Unknown,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Reads an entry. The bytes are kept, not copied.
+    pub(crate) fn decode(bytes: Bytes) -> Result<Self, Malformed> {
+        if !bytes.starts_with(&MARK) {
+            return Err(Malformed::Unknown);
+        }
+        let inner = Inner::read(bytes).ok_or(Malformed::Truncated)?;
+        if inner.bytes[FIXED - SUM..FIXED] != checksum(&inner.bytes).to_le_bytes() {
+            return Err(Malformed::Checksum);
+        }
+        Ok(Self(Arc::new(inner)))
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.0.bytes
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.0.bytes[FIXED..FIXED + self.0.lengths.key]
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.0.terms
+    }
+
+    /// The header fields, with room for `more`. Their values are slices of the entry.
+    pub(crate) fn headers(&self, more: usize) -> HeaderMap {
+        let lengths = &self.0.lengths;
+        let at = FIXED + lengths.key;
+        // The checksum held, so the block is what we wrote; a block that `http` refuses to read would be our mistake,
+        // and an empty head is its mildest form.
+        block::decode(&self.0.bytes.slice(at..at + lengths.head), lengths.fields, more).unwrap_or_default()
+    }
+
+    pub(crate) fn body(&self) -> Bytes {
+        let at = FIXED + self.0.lengths.key + self.0.lengths.head;
+        self.0.bytes.slice(at..at + self.0.lengths.body)
+    }
+
+    pub(crate) fn body_len(&self) -> u64 {
+        self.0.lengths.body as u64
+    }
+
+    pub(crate) fn trailers(&self) -> Option<HeaderMap> {
+        let lengths = &self.0.lengths;
+        let at = FIXED + lengths.key + lengths.head + lengths.body;
+        (lengths.trailers > 0).then(|| block::decode(&self.0.bytes.slice(at..), 0, 0).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("status", &self.0.status)
+            .field("terms", &self.0.terms)
+            .field("lengths", &self.0.lengths)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn read(bytes: Bytes) -> Option<Self> {
+        let status = StatusCode::from_u16(u16::from_le_bytes(array(&bytes, 4)?)).ok()?;
+        let terms = terms::read(bytes.get(8..8 + terms::LEN)?)?;
+        let lengths = Lengths::read(bytes.get(8 + terms::LEN..FIXED)?)?;
+        (lengths.total()? == bytes.len()).then_some(Self { bytes, status, terms, lengths })
+    }
+}
+
+// === impl Lengths ===
+
+impl Lengths {
+    fn read(at: &[u8]) -> Option<Self> {
+        let len = |index: usize| usize::try_from(u32::from_le_bytes(array(at, 4 * index)?)).ok();
+        Some(Self { key: len(0)?, head: len(1)?, body: len(2)?, trailers: len(3)?, fields: len(4)? })
+    }
+
+    fn write(&self, at: &mut [u8]) {
+        let lengths = [self.key, self.head, self.body, self.trailers, self.fields];
+        for (place, len) in at.chunks_exact_mut(4).zip(lengths) {
+            place.copy_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
+        }
+    }
+
+    fn total(&self) -> Option<usize> {
+        [self.key, self.head, self.body, self.trailers].iter().try_fold(FIXED, |sum, &len| sum.checked_add(len))
+    }
+}
+
+// === impl EntryWriter ===
+
+impl EntryWriter {
+    /// Begins an entry, with room for a body of so many bytes.
+    pub(crate) fn new(key: &[u8], status: StatusCode, headers: &HeaderMap, terms: &Terms, room: usize) -> Self {
+        let mut out = Vec::with_capacity(FIXED + key.len() + 64 * headers.len() + room);
+        out.extend_from_slice(&MARK);
+        out.extend_from_slice(&status.as_u16().to_le_bytes());
+        out.extend_from_slice(&[0; 2]); // flags, for later versions to come
+        terms::write(terms, &mut out);
+        out.resize(FIXED, 0);
+        out.extend_from_slice(key);
+        block::encode(headers, &mut out);
+        let head = out.len() - FIXED - key.len();
+        let lengths = Lengths { key: key.len(), head, fields: headers.len(), ..Lengths::default() };
+        Self { out, lengths, trailers: Vec::new() }
+    }
+
+    /// Appends to the body.
+    pub(crate) fn push(&mut self, data: &[u8]) {
+        self.out.extend_from_slice(data);
+        self.lengths.body += data.len();
+    }
+
+    /// Keeps the trailers.
+    pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
+        block::encode(trailers, &mut self.trailers);
+    }
+
+    /// The entry, sealed. Bodies of known length are not copied here.
+    pub(crate) fn finish(self) -> Entry {
+        let Self { mut out, mut lengths, trailers } = self;
+        lengths.trailers = trailers.len();
+        out.extend_from_slice(&trailers);
+        out.shrink_to_fit();
+        lengths.write(&mut out[8 + terms::LEN..FIXED - SUM]);
+        let sum = checksum(&out);
+        out[FIXED - SUM..FIXED].copy_from_slice(&sum.to_le_bytes());
+        let inner = Inner::read(out.into()).expect("what was just written can be read");
+        Entry(Arc::new(inner))
+    }
+}
+
+impl Malformed {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Checksum => "checksum",
+            Self::OtherKey => "other-key",
+            Self::Truncated => "truncated",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Over all but itself. 64 bits against accidents; malice has to get past Redis first.
+fn checksum(bytes: &[u8]) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(&bytes[..FIXED - SUM]);
+    hash.update(&bytes[FIXED..]);
+    hash.digest()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use buttress_rfc9111::rules::Rules;
+    use http::header::{CACHE_CONTROL, ETAG, HeaderValue};
+
+    use super::*;
+
+    fn entry() -> Entry {
+        let headers = HeaderMap::from_iter([
+            (CACHE_CONTROL, HeaderValue::from_static("max-age=60, stale-if-error=9")),
+            (ETAG, HeaderValue::from_static("\"v1\"")),
+        ]);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let terms = Terms::of(StatusCode::OK, &headers, at, at, &Rules::default());
+        let mut writer = EntryWriter::new(b"the key", StatusCode::OK, &headers, &terms, 3);
+        writer.push(b"bo");
+        writer.push(b"dy");
+        writer.trailers(&HeaderMap::from_iter([(ETAG, HeaderValue::from_static("t"))]));
+        writer.finish()
+    }
+
+    #[test]
+    fn an_entry_comes_back_as_it_went_in() {
+        let (written, read) = (entry(), Entry::decode(entry().bytes().clone()).unwrap());
+        assert_eq!(read.key(), b"the key");
+        assert_eq!(read.status(), StatusCode::OK);
+        assert_eq!(read.terms(), written.terms());
+        assert_eq!(read.terms().lifetime, Duration::from_secs(60));
+        assert_eq!(read.terms().stale_if_error, Some(Duration::from_secs(9)));
+        assert_eq!(read.headers(0), written.headers(3));
+        assert_eq!(read.headers(0)[ETAG], "\"v1\"");
+        assert_eq!(read.body(), "body");
+        assert_eq!(read.trailers().unwrap()[ETAG], "t");
+    }
+
+    #[test]
+    fn no_changed_byte_goes_unnoticed() {
+        let good = entry().bytes().to_vec();
+        for at in 0..good.len() {
+            for bit in [1, 0x80] {
+                let mut bad = good.clone();
+                bad[at] ^= bit;
+                assert!(Entry::decode(bad.into()).is_err(), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn neither_does_a_changed_length() {
+        let good = entry().bytes().to_vec();
+        for len in 0..good.len() {
+            assert!(Entry::decode(good[..len].to_vec().into()).is_err(), "{len} bytes");
+        }
+        assert!(Entry::decode([&good[..], b"x"].concat().into()).is_err());
+    }
+
+    #[test]
+    fn an_entry_takes_little_more_than_its_parts() {
+        let entry = entry();
+        assert!(entry.bytes().len() <= FIXED + 7 + 50 + 4 + 8, "{} bytes", entry.bytes().len());
+    }
+}

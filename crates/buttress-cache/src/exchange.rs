@@ -1,0 +1,312 @@
+//! One request's way through the cache.
+//!
+//! ```text
+//! here? ──fresh──▶ answer at once
+//!   │
+//! in Redis? ──fresh──▶ answer
+//!   │
+//! lead or follow? ──follow──▶ answer with what the leader fetched, or begin again
+//!   │
+//! fetch ──▶ store what may be stored, answer
+//! ```
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use buttress_core::Refusal;
+use buttress_rfc9111::cache_status::{CacheName, CacheStatus, Forward};
+use buttress_rfc9111::reuse::{self, Allowance, OnMiss, Outdated, Reuse};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, request};
+use http_body::Body;
+use metrics::counter;
+use tower_service::Service;
+
+use crate::answer;
+use crate::body::CacheBody;
+use crate::cache::{Cache, Place};
+use crate::entry::Entry;
+use crate::fetch::Fetch;
+use crate::flight::{Follow, Join, Landing, Lead};
+use crate::layer::Settings;
+use crate::policy::{self, Asked};
+use crate::record::Record;
+
+/// A request that the cache is asked for.
+pub(crate) struct Exchange {
+    pub(crate) cache: Cache,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) parts: request::Parts,
+    pub(crate) asked: Asked,
+    pub(crate) place: Place,
+    /// Nothing that can be shared came of this key lately: nobody waits for it.
+    pass: bool,
+}
+
+/// What one step of a lookup says.
+enum Step {
+    Found(Entry),
+    /// There is nothing, for this reason.
+    Nothing(Forward),
+    /// The URI varies: look under the place that the exchange now has.
+    Further,
+}
+
+/// How a request that waited for another one goes on.
+enum Waited {
+    /// With this entry.
+    Served(Entry),
+    /// From the beginning.
+    Again,
+    /// To the service, on its own.
+    Alone,
+    /// To the service, without storing: it has waited too long.
+    TooLong,
+}
+
+/// What a request that has to be fetched may do with the response.
+pub(crate) struct Errand {
+    pub(crate) why: Forward,
+    /// Without a lead nothing is stored.
+    pub(crate) lead: Option<Lead>,
+    /// The entry that is stale or must be validated.
+    pub(crate) stale: Option<Entry>,
+    /// Whether this request waited for another in vain.
+    pub(crate) waited: bool,
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    pub(crate) fn new(cache: &Cache, settings: &Arc<Settings>, parts: request::Parts, asked: Asked) -> Self {
+        let key = settings.key_of(&parts);
+        let place = Place { local: key.local(), key, variants: None };
+        Self { cache: cache.clone(), settings: Arc::clone(settings), parts, asked, place, pass: false }
+    }
+
+    /// The answer, if this process has one that is fresh. Costs no lock and no round trip.
+    pub(crate) fn answer_at_once<R>(&mut self) -> Option<Response<CacheBody<R>>> {
+        let now = self.cache.now();
+        let mut record = self.cache.peek(&self.place.key, self.place.local, now)?;
+        loop {
+            match self.step(Some(record)) {
+                Step::Found(entry) => {
+                    let is_fresh = self.decide(&entry, now) == Reuse::Fresh;
+                    return is_fresh.then(|| self.hit(&entry, now));
+                }
+                Step::Nothing(_) => return None,
+                Step::Further => record = self.cache.peek(&self.place.key, self.place.local, now)?,
+            }
+        }
+    }
+
+    /// The answer: from the store, from another request's fetch, or from the service.
+    pub(crate) async fn answer<S, B, R>(mut self, inner: S, body: B) -> Result<Response<CacheBody<R>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Body + Send + 'static,
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        if !policy::is_reasonable(self.place.key.text()) {
+            return Fetch::of(self).go(inner, body, Errand::unstored(Forward::Bypass)).await;
+        }
+        let mut tries = 0;
+        loop {
+            let found = self.look_up().await;
+            let now = self.cache.now();
+            let (why, stale) = match found {
+                Ok(entry) => match self.decide(&entry, now) {
+                    Reuse::Stale(Allowance::WhileRevalidate) => {
+                        let response = self.hit(&entry, now);
+                        self.refresh(inner, body, entry);
+                        return Ok(response);
+                    }
+                    Reuse::Fresh | Reuse::Stale(_) => return Ok(self.hit(&entry, now)),
+                    Reuse::Unavailable(_) => return Ok(self.refuse_to_forward()),
+                    Reuse::Validate(why) => (forward_word(why), Some(entry)),
+                },
+                Err(_) if reuse::on_miss(&self.asked.directives) == OnMiss::Unavailable => {
+                    return Ok(self.refuse_to_forward());
+                }
+                Err(why) => (why, None),
+            };
+            let lead = match self.join(tries) {
+                Join::Lead(lead) => lead,
+                Join::Follow(follow) => match self.wait(follow, &mut tries).await {
+                    Waited::Served(entry) => {
+                        let now = self.cache.now();
+                        let status = CacheStatus::forwarded(&self.settings.name, why).collapsed(true);
+                        return Ok(self.reuse(&entry, now, status));
+                    }
+                    Waited::Again => continue,
+                    Waited::Alone => self.alone(),
+                    Waited::TooLong => {
+                        let errand = Errand { why, lead: None, stale, waited: true };
+                        return Fetch::of(self).go(inner, body, errand).await;
+                    }
+                },
+            };
+            return Fetch::of(self).go(inner, body, Errand { why, lead: Some(lead), stale, waited: false }).await;
+        }
+    }
+
+    /// The entry for this request, here or in Redis.
+    async fn look_up(&mut self) -> Result<Entry, Forward> {
+        loop {
+            let here = self.cache.peek(&self.place.key, self.place.local, self.cache.now());
+            let record = match here {
+                None if self.cache.is_shared() => self.cache.ask(&self.place.key, self.place.local).await,
+                here => here,
+            };
+            match self.step(record) {
+                Step::Found(entry) => return Ok(entry),
+                Step::Nothing(why) => return Err(why),
+                Step::Further => {}
+            }
+        }
+    }
+
+    fn step(&mut self, record: Option<Record>) -> Step {
+        let varied = self.place.variants.is_some();
+        match record {
+            Some(Record::Entry(entry)) => Step::Found(entry),
+            // One step is enough: variants lie under keys that never hold another list.
+            Some(Record::Variants(variants)) if !varied => {
+                let place =
+                    Place::variant(&self.place.key, variants, &self.parts.headers, &self.settings.normalization);
+                match place {
+                    Some(place) => {
+                        self.place = place;
+                        Step::Further
+                    }
+                    None => Step::Nothing(Forward::VaryMiss),
+                }
+            }
+            Some(Record::Pass) => {
+                self.pass = true;
+                Step::Nothing(Forward::UriMiss)
+            }
+            _ if varied => Step::Nothing(Forward::VaryMiss),
+            _ => Step::Nothing(Forward::UriMiss),
+        }
+    }
+
+    /// Takes the lead, alone where nobody should wait for this request.
+    fn join(&self, tries: u32) -> Join {
+        if self.pass || tries > 2 || !self.asked.may_be_waited_for() {
+            return Join::Lead(self.alone());
+        }
+        self.cache.flights().join(self.place.local, self.place.plain())
+    }
+
+    fn alone(&self) -> Lead {
+        self.cache.flights().alone(self.place.local, self.place.plain())
+    }
+
+    async fn wait(&mut self, follow: Follow, tries: &mut u32) -> Waited {
+        let Ok(landing) = tokio::time::timeout(self.settings.wait, follow.landing()).await else {
+            return Waited::TooLong;
+        };
+        match landing {
+            Landing::Landed(entry) if self.is_served_by(&entry) => Waited::Served(entry),
+            Landing::Landed(_) => {
+                *tries += 1; // another variant's, perhaps
+                Waited::Again
+            }
+            Landing::Open => Waited::Alone,
+            Landing::Failed => {
+                *tries += 2; // one leads a second try; when that fails too, everybody goes
+                if *tries > 2 { Waited::Alone } else { Waited::Again }
+            }
+            Landing::Vanished => Waited::Again,
+        }
+    }
+
+    /// Whether what another request fetched answers this one.
+    fn is_served_by(&self, entry: &Entry) -> bool {
+        entry.key() == self.place.key.text() && self.decide(entry, self.cache.now()) == Reuse::Fresh
+    }
+
+    fn decide(&self, entry: &Entry, now: SystemTime) -> Reuse {
+        reuse::decide(&self.asked.directives, entry.terms(), now, &self.settings.rules)
+    }
+
+    /// Lets those who wait go their own way; `for_all` when the next request for the key need not queue either.
+    pub(crate) fn let_go(&self, mut lead: Lead, for_all: bool) {
+        lead.open();
+        if for_all {
+            self.cache.pass(self.place.local);
+        }
+    }
+
+    /// Brings the entry up to date while the client is already answered.
+    fn refresh<S, B, R>(self, inner: S, body: B, stale: Entry)
+    where
+        S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Body + Send + 'static,
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        let Some(permit) = self.cache.background() else { return };
+        let Some(lead) = self.cache.flights().lead(self.place.local, self.place.plain()) else { return };
+        tokio::spawn(async move {
+            Fetch::of(self).refresh(inner, body, stale, lead).await;
+            drop(permit);
+        });
+    }
+
+    fn hit<R>(&self, entry: &Entry, now: SystemTime) -> Response<CacheBody<R>> {
+        self.reuse(entry, now, CacheStatus::hit(&self.settings.name))
+    }
+
+    /// The response made of an entry.
+    pub(crate) fn reuse<R>(&self, entry: &Entry, now: SystemTime, status: CacheStatus<'_>) -> Response<CacheBody<R>> {
+        counter!("buttress_cache_requests_total", "outcome" => "hit").increment(1);
+        answer::from_entry(entry, &self.parts, &self.asked, now, self.settings.announce.then_some(status))
+    }
+
+    /// RFC 9111 section 5.2.1.7: `only-if-cached` is answered from the store or with 504.
+    fn refuse_to_forward<R>(&self) -> Response<CacheBody<R>> {
+        Refusal::new(StatusCode::GATEWAY_TIMEOUT, "not-cached")
+            .detail("the request asks for a stored response only, and none can be used")
+            .response(&self.parts.headers)
+            .map(|body| CacheBody::stored(body, None))
+    }
+}
+
+// === impl Errand ===
+
+impl Errand {
+    fn unstored(why: Forward) -> Self {
+        Self { why, lead: None, stale: None, waited: false }
+    }
+
+    /// Whether the request goes out with the validators of the stale entry.
+    pub(crate) fn validates(&self) -> bool {
+        self.lead.is_some() && self.stale.is_some()
+    }
+
+    /// The errand came to nothing: somebody who waits may try again.
+    pub(crate) fn fail(self) {
+        if let Some(lead) = self.lead {
+            lead.fail();
+        }
+    }
+
+    /// What `Cache-Status` says of it.
+    pub(crate) fn status<'a>(&self, name: &'a CacheName) -> CacheStatus<'a> {
+        let status = CacheStatus::forwarded(name, self.why);
+        if self.waited { status.collapsed(false) } else { status }
+    }
+}
+
+/// RFC 9211's word for a reason to ask the service although an entry is there.
+fn forward_word(why: Outdated) -> Forward {
+    match why {
+        Outdated::RequestMaxAge | Outdated::RequestMinFresh | Outdated::RequestNoCache => Forward::Request,
+        _ => Forward::Stale,
+    }
+}

@@ -1,0 +1,316 @@
+//! Calling the inner service for an exchange, and what becomes of its response.
+
+use std::time::SystemTime;
+
+use buttress_core::Refusal;
+use buttress_rfc9111::cache_status::Forward;
+use buttress_rfc9111::fields;
+use buttress_rfc9111::precondition;
+use buttress_rfc9111::reuse::{self, OnError};
+use buttress_rfc9111::validation::{self, Freshen, HeadAnswer, Validators};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, Entry as Slot, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use http::{Method, Request, Response, StatusCode, request};
+use http_body::Body;
+use metrics::counter;
+use tower_service::Service;
+
+use crate::admit::{Admission, Admitted, Times};
+use crate::answer;
+use crate::body::CacheBody;
+use crate::cache::Keeper;
+use crate::entry::Entry;
+use crate::exchange::{Errand, Exchange};
+use crate::fill::{self, Fill};
+use crate::flight::Lead;
+use crate::policy::{self, Asked};
+
+/// An exchange that goes to the service.
+pub(crate) struct Fetch {
+    exchange: Exchange,
+    /// When the request was sent.
+    sent: SystemTime,
+}
+
+/// A response of the service, and what it was asked for.
+struct Fetched<R> {
+    response: Response<R>,
+    errand: Errand,
+    received: SystemTime,
+}
+
+// === impl Fetch ===
+
+impl Fetch {
+    pub(crate) fn of(exchange: Exchange) -> Self {
+        let sent = exchange.cache.now();
+        Self { exchange, sent }
+    }
+
+    /// Asks the service, stores what may be stored, and answers.
+    pub(crate) async fn go<S, B, R>(
+        self,
+        mut inner: S,
+        body: B,
+        errand: Errand,
+    ) -> Result<Response<CacheBody<R>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        counter!("buttress_cache_requests_total", "outcome" => errand.why.as_str()).increment(1);
+        let request = Request::from_parts(self.outgoing(&errand), body);
+        let result = inner.call(request).await;
+        let received = self.exchange.cache.now();
+        match result {
+            Ok(response) => Ok(self.on_response(Fetched { response, errand, received })),
+            Err(error) => match self.stale_instead(&errand, received) {
+                Some(response) => Ok(response),
+                None => {
+                    errand.fail();
+                    Err(error)
+                }
+            },
+        }
+    }
+
+    /// Brings a stale entry up to date for nobody in particular: without what only this client sent.
+    pub(crate) async fn refresh<S, B, R>(mut self, mut inner: S, body: B, stale: Entry, lead: Lead)
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        let varies_on = self.exchange.place.variants.as_ref().map(|(_, variants)| variants.fields().clone());
+        policy::make_anonymous(&mut self.exchange.parts.headers, varies_on.as_ref());
+        self.exchange.parts.method = Method::GET;
+        self.exchange.asked = Asked::anonymous();
+        let errand = Errand { why: Forward::Stale, lead: Some(lead), stale: Some(stale), waited: false };
+        let request = Request::from_parts(self.outgoing(&errand), body);
+        // A refresh that fails leaves the stale entry as it is; the next request tries again.
+        if let Ok(response) = inner.call(request).await {
+            let received = self.exchange.cache.now();
+            fill::read_to_end(self.on_response(Fetched { response, errand, received }).into_body()).await;
+        }
+    }
+
+    /// The request as the service gets it. A fill needs the whole response: the client's conditions are answered from
+    /// the entry afterwards. A stale entry is validated with its own.
+    fn outgoing(&self, errand: &Errand) -> request::Parts {
+        let mut parts = self.exchange.parts.clone();
+        let Some(_) = errand.lead else { return parts };
+        match &errand.stale {
+            Some(stale) => {
+                validation::make_conditional(&mut parts.headers, &[Validators::of(&stale.headers(0))]);
+            }
+            None if self.exchange.asked.range => {} // a part is asked for, and a part is not stored
+            None => validation::strip_conditions(&mut parts.headers),
+        }
+        parts
+    }
+
+    fn on_response<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>>
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        let status = fetched.response.status();
+        if reuse::is_broken(status) {
+            return self.on_broken(fetched);
+        }
+        if status == StatusCode::NOT_MODIFIED && fetched.errand.validates() {
+            return self.on_not_modified(fetched);
+        }
+        if self.exchange.asked.head {
+            return self.on_head(fetched);
+        }
+        self.on_other(fetched)
+    }
+
+    fn on_broken<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>> {
+        let Fetched { response, errand, received } = fetched;
+        if let Some(stale) = self.stale_instead(&errand, received) {
+            return stale;
+        }
+        let response = self.announced(response.map(CacheBody::inner), &errand, None);
+        errand.fail();
+        response
+    }
+
+    /// RFC 9111 section 4.3.4: the stored response is updated, if the 304 is about it.
+    fn on_not_modified<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>> {
+        let Fetched { response, mut errand, received } = fetched;
+        let mut update = response.into_parts().0.headers;
+        let cookies = set_cookies(&mut update);
+        let stale = errand.stale.take().expect("a 304 is taken for ours only with an entry that was validated");
+        let Some(admitted) = self.freshened(&stale, &update, received) else {
+            return self.on_bad_validation(errand);
+        };
+        let entry = admitted.with_body_of(&stale);
+        let status = errand.status(&self.exchange.settings.name).forward_status(StatusCode::NOT_MODIFIED).stored(true);
+        let mut response = self.exchange.reuse(&entry, received, status);
+        response.headers_mut().extend(cookies); // for this client alone
+        if let Some(lead) = errand.lead.take() {
+            Keeper::new(&self.exchange, &admitted, lead).keep(entry);
+        }
+        response
+    }
+
+    /// The 304 speaks of another representation than ours. What we have is not to be trusted any more, and what the
+    /// service has was not sent: the next request asks for all of it.
+    fn on_bad_validation<R>(self, errand: Errand) -> Response<CacheBody<R>> {
+        self.exchange.cache.drop_entry(&self.exchange.place);
+        errand.fail();
+        Refusal::new(StatusCode::BAD_GATEWAY, "bad-validation")
+            .detail("the service confirmed a stored response that it was not asked about")
+            .response(&self.exchange.parts.headers)
+            .map(|body| CacheBody::stored(body, None))
+    }
+
+    /// RFC 9111 section 4.3.5: a HEAD that tells of the stored response freshens it, one that tells of another ends it.
+    fn on_head<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>>
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        let Fetched { response, mut errand, received } = fetched;
+        if let (Some(stale), Some(lead)) = (errand.stale.take(), errand.lead.take()) {
+            let (stored, length) = (stale.headers(0), stale.body_len());
+            match validation::judge_by_head(&stored, length, response.status(), response.headers()) {
+                HeadAnswer::Update(_) => {
+                    if let Some(admitted) = self.updated(&stale, stored, response.headers(), received) {
+                        Keeper::new(&self.exchange, &admitted, lead).keep(admitted.with_body_of(&stale));
+                    }
+                }
+                HeadAnswer::Invalidate(_) => self.exchange.cache.drop_entry(&self.exchange.place),
+                HeadAnswer::Ignore(_) => {}
+            }
+        }
+        self.announced(response.map(CacheBody::inner), &errand, None)
+    }
+
+    /// A response of its own: stored if it may be, and passed on.
+    fn on_other<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>>
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        let Fetched { response, mut errand, received } = fetched;
+        let Some(lead) = errand.lead.take() else {
+            return self.announced(response.map(CacheBody::inner), &errand, None);
+        };
+        let (parts, body) = response.into_parts();
+        let length = length_of(&parts.headers, &body);
+        let times = Times { sent: self.sent, received };
+        match self.exchange.admit(&parts, times, length) {
+            Admission::Store(admitted) => {
+                self.store(Response::from_parts(parts, body), &admitted, lead, &errand, length)
+            }
+            Admission::Skip { why, for_all } => {
+                counter!("buttress_cache_not_stored_total", "reason" => why).increment(1);
+                self.exchange.let_go(lead, for_all);
+                self.announced(Response::from_parts(parts, CacheBody::inner(body)), &errand, None)
+            }
+        }
+    }
+
+    /// Passes the response on while the entry fills.
+    fn store<R>(
+        self,
+        response: Response<R>,
+        admitted: &Admitted,
+        mut lead: Lead,
+        errand: &Errand,
+        length: Option<u64>,
+    ) -> Response<CacheBody<R>>
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        let exchange = &self.exchange;
+        let Some(space) = exchange.cache.space(length.unwrap_or(0)) else {
+            counter!("buttress_cache_not_stored_total", "reason" => "no-space").increment(1);
+            exchange.let_go(lead, false);
+            return self.announced(response.map(CacheBody::inner), errand, None);
+        };
+        if !admitted.is_fresh {
+            lead.open(); // it can be validated later, but answers nobody who waits now
+        }
+        let keeper = Keeper::new(exchange, admitted, lead);
+        let writer = admitted.writer(length);
+        let fill = Fill::new(writer, length, exchange.settings.max_body, space, keeper);
+        let (parts, body) = response.into_parts();
+        let not_modified = exchange.asked.conditional
+            && answer::is_not_modified(&exchange.parts, &parts, admitted.terms.response_time);
+        let ttl = admitted.terms.freshness_left(admitted.terms.response_time);
+        if not_modified {
+            Fill::drain(Box::pin(body), fill);
+            let mut parts = parts;
+            parts.status = StatusCode::NOT_MODIFIED;
+            precondition::to_not_modified(&mut parts.headers);
+            return self.announced(Response::from_parts(parts, CacheBody::empty()), errand, Some(ttl));
+        }
+        let body = if body.is_end_stream() {
+            fill.finish();
+            CacheBody::inner(body)
+        } else {
+            CacheBody::filling(body, fill, Fill::leave)
+        };
+        self.announced(Response::from_parts(parts, body), errand, Some(ttl))
+    }
+
+    /// What an entry becomes by a 304, if that is about it.
+    fn freshened(&self, stale: &Entry, update: &HeaderMap, received: SystemTime) -> Option<Admitted> {
+        let stored = stale.headers(update.len());
+        match validation::select(&Validators::of(update), &[Validators::of(&stored)]) {
+            Freshen::Update { .. } => self.updated(stale, stored, update, received),
+            Freshen::Ignore(_) => None,
+        }
+    }
+
+    /// What an entry becomes by the fields of a 304 or a HEAD.
+    fn updated(
+        &self,
+        stale: &Entry,
+        mut stored: HeaderMap,
+        update: &HeaderMap,
+        received: SystemTime,
+    ) -> Option<Admitted> {
+        let mut update = update.clone();
+        let directives = self.exchange.settings.rules.directives(&update);
+        fields::remove_unstorable(&mut update, &directives);
+        validation::update(&mut stored, &update);
+        self.exchange.admit_again(stale.status(), &stored, Times { sent: self.sent, received })
+    }
+
+    /// A stale entry in place of an error, where nothing forbids it (RFC 9111 section 4.2.4, RFC 5861 section 4).
+    fn stale_instead<R>(&self, errand: &Errand, now: SystemTime) -> Option<Response<CacheBody<R>>> {
+        let stale = errand.stale.as_ref()?;
+        let (asked, rules) = (&self.exchange.asked.directives, &self.exchange.settings.rules);
+        match reuse::on_error(asked, stale.terms(), now, rules) {
+            OnError::Use(_) => Some(self.exchange.reuse(stale, now, errand.status(&self.exchange.settings.name))),
+            OnError::Fail(_) => None,
+        }
+    }
+
+    /// The response with our word on what became of it: stored with so many seconds to live, or not.
+    fn announced<B>(&self, mut response: Response<B>, errand: &Errand, stored: Option<i64>) -> Response<B> {
+        if self.exchange.settings.announce {
+            let mut status = errand.status(&self.exchange.settings.name);
+            if let Some(ttl) = stored {
+                status = status.stored(true).ttl(ttl);
+            }
+            status.append_to(response.headers_mut());
+        }
+        response
+    }
+}
+
+/// What a response says of its length, or its body knows of it.
+fn length_of(headers: &HeaderMap, body: &impl Body) -> Option<u64> {
+    let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    stated.or_else(|| body.size_hint().exact())
+}
+
+/// Takes the cookies out: they are for one client, and never stored.
+fn set_cookies(headers: &mut HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    match headers.entry(SET_COOKIE) {
+        Slot::Occupied(cookies) => cookies.remove_entry_mult().1.map(|cookie| (SET_COOKIE, cookie)).collect(),
+        Slot::Vacant(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,275 @@
+//! What an entry is found by: [`Key`], and every Redis key this crate writes.
+//!
+//! | Redis key | type | holds | lives |
+//! |---|---|---|---|
+//! | `{prefix}:cache:v1:{digest}` | string | one record: a stored response, or the list of fields a URI varies on | as long as the response may be of use |
+//!
+//! The digest is the first 128 bits of the BLAKE3 hash of the key text, in base64url, within braces so that a cluster
+//! keeps what belongs to one URI on one node. The text itself travels inside the record and is compared on reuse:
+//! two keys with one digest cost a miss, never somebody else's response.
+//!
+//! ```
+//! use buttress_cache::Key;
+//!
+//! let (parts, _) = http::Request::get("https://Example.com:443/a?b").body(())?.into_parts();
+//! let (same, _) = http::Request::get("https://example.com/a?b").body(())?.into_parts();
+//! assert_eq!(Key::of(&parts).text(), Key::of(&same).text());
+//! # Ok::<(), http::Error>(())
+//! ```
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use http::header::HOST;
+use http::request;
+use http::uri::{Authority, Scheme};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// Names of request fields that services are known to build responses from although caches do not key on them.
+///
+/// A response made under one of these would be served to everybody (cache poisoning, Kettle 2018). When one is
+/// present, it becomes part of the key. Kept in lower case, as `http` keeps names.
+const TREACHEROUS: [&str; 11] = [
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-host",
+    "x-http-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// What a stored response is found by: an unambiguous text, built of length-prefixed parts.
+///
+/// The default key ([`Key::of`]) is complete: scheme, authority, path and query as received, and those forwarding
+/// fields that a service may build its response from. GET and HEAD share it. [`Key::push`] adds to it; a key that
+/// leaves something out begins with [`Key::empty`].
+#[derive(Clone, Eq, PartialEq)]
+pub struct Key {
+    text: Vec<u8>,
+}
+
+// === impl Key ===
+
+impl Key {
+    /// The complete key of a request. Costs one allocation.
+    ///
+    /// The path is taken byte by byte: `%2F` and `/`, `//` and `/` are different keys, since only the service knows
+    /// whether they mean the same. The scheme is `http` when the request does not say.
+    #[must_use]
+    pub fn of(parts: &request::Parts) -> Self {
+        let mut key = Self { text: Vec::with_capacity(128) };
+        let scheme = parts.uri.scheme().unwrap_or(&Scheme::HTTP);
+        key.push(if *scheme == Scheme::HTTPS { "https" } else { scheme.as_str() });
+        key.push_authority(parts, scheme);
+        key.push(parts.uri.path());
+        match parts.uri.query() {
+            Some(query) => key.push(query),
+            None => key.push_absent(), // `/a` and `/a?` are different resources
+        }
+        key.push_treacherous(parts);
+        key
+    }
+
+    /// A key that says nothing yet.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { text: Vec::new() }
+    }
+
+    /// Adds a part. Parts are length-prefixed: pushing `"ab"` and `"c"` is not pushing `"a"` and `"bc"`.
+    pub fn push(&mut self, part: impl AsRef<[u8]>) {
+        let part = part.as_ref();
+        self.push_len(part.len());
+        self.text.extend_from_slice(part);
+    }
+
+    /// Adds a part that is absent, which is not the same as empty.
+    pub fn push_absent(&mut self) {
+        self.text.extend_from_slice(&u32::MAX.to_le_bytes());
+    }
+
+    /// The text that is stored with the entry and compared on reuse.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The key of one variant: this key, the epoch of the URI's list of variants, and the normalised request fields.
+    pub(crate) fn variant(&self, epoch: u64, fields: &[u8]) -> Self {
+        let mut key = Self { text: Vec::with_capacity(self.text.len() + fields.len() + 16) };
+        key.text.extend_from_slice(&self.text);
+        key.push(epoch.to_le_bytes());
+        key.push(fields);
+        key
+    }
+
+    /// The index of this key within this process. Seeded at random, so that nobody outside can aim at a collision.
+    pub(crate) fn local(&self) -> u128 {
+        static SEED: OnceLock<u64> = OnceLock::new();
+        xxh3_128_with_seed(&self.text, *SEED.get_or_init(rand::random))
+    }
+
+    /// The name of this key's record in Redis. BLAKE3, since the processes of a fleet share no secret and a client
+    /// may choose most of the text.
+    pub(crate) fn redis(&self, prefix: &str) -> String {
+        let digest = blake3::hash(&self.text);
+        let mut name = String::with_capacity(prefix.len() + 34);
+        name.push_str(prefix);
+        name.push_str(":cache:v1:{");
+        base64url(&digest.as_bytes()[..16], &mut name);
+        name.push('}');
+        name
+    }
+
+    fn push_len(&mut self, len: usize) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX - 1);
+        self.text.extend_from_slice(&len.to_le_bytes());
+    }
+
+    fn push_authority(&mut self, parts: &request::Parts, scheme: &Scheme) {
+        let authority = match parts.uri.authority() {
+            Some(authority) => authority.as_str().as_bytes(),
+            None => parts.headers.get(HOST).map_or(&b""[..], |host| host.as_bytes()),
+        };
+        let authority = without_default_port(authority, scheme);
+        self.push_len(authority.len());
+        self.text.extend(authority.iter().map(u8::to_ascii_lowercase));
+    }
+
+    fn push_treacherous(&mut self, parts: &request::Parts) {
+        for (name, value) in &parts.headers {
+            let name = name.as_str();
+            if name.starts_with("x-") && TREACHEROUS.contains(&name) {
+                self.push(name);
+                self.push(value);
+            } else if name == "forwarded" {
+                self.push(name);
+                self.push_forwarded(value.as_bytes());
+            }
+        }
+    }
+
+    /// RFC 7239: a service may use `host` and `proto`; `for` and `by` name the client and stay out of the key.
+    fn push_forwarded(&mut self, value: &[u8]) {
+        for pair in value.split(|byte| matches!(byte, b';' | b',')) {
+            let pair = pair.trim_ascii();
+            let is_client = [&b"for="[..], b"by="]
+                .iter()
+                .any(|name| pair.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
+            if !is_client {
+                self.push(pair);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.text.escape_ascii())
+    }
+}
+
+/// RFC 9110 section 4.2.3: a port that is empty or the scheme's default names the same authority.
+fn without_default_port<'a>(authority: &'a [u8], scheme: &Scheme) -> &'a [u8] {
+    let port: &[u8] = if *scheme == Scheme::HTTPS { b":443" } else { b":80" };
+    authority.strip_suffix(port).or_else(|| authority.strip_suffix(b":")).unwrap_or(authority)
+}
+
+/// The authority a request is for, from its target or its `Host` field.
+pub(crate) fn authority(parts: &request::Parts) -> Option<Authority> {
+    let host = || Authority::try_from(parts.headers.get(HOST)?.as_bytes()).ok();
+    parts.uri.authority().cloned().or_else(host)
+}
+
+fn base64url(bytes: &[u8], out: &mut String) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |bits, &byte| (bits << 8) | u32::from(byte)) << (8 * (3 - chunk.len()));
+        for digit in 0..=chunk.len() {
+            out.push(char::from(ALPHABET[(bits >> (18 - 6 * digit)) as usize & 63]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn key(uri: &str, headers: &[(&str, &str)]) -> Key {
+        let mut request = Request::get(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Key::of(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn requests_for_the_same_resource_have_one_key() {
+        for (a, b) in [
+            (key("http://a/x", &[]), key("http://A:80/x", &[])),
+            (key("https://a/x", &[]), key("https://a:443/x", &[])),
+            (key("http://a/x", &[]), key("/x", &[("host", "A")])),
+            (key("/x", &[("host", "[::1]:80")]), key("http://[::1]/x", &[])),
+            (key("/x", &[("forwarded", "for=1.2.3.4;host=a")]), key("/x", &[("forwarded", "For=5.6.7.8; host=a")])),
+        ] {
+            assert_eq!(a, b);
+        }
+    }
+
+    #[test]
+    fn requests_for_different_resources_have_different_keys() {
+        let base = || key("http://a/x", &[]);
+        for other in [
+            key("https://a/x", &[]),
+            key("http://b/x", &[]),
+            key("http://a:8080/x", &[]),
+            key("http://a:443/x", &[]),
+            key("http://a/X", &[]),
+            key("http://a/x?", &[]),
+            key("http://a/x?a", &[]),
+            key("http://a/x/", &[]),
+            key("http://a//x", &[]),
+            key("http://a/x", &[("x-forwarded-host", "evil")]),
+            key("http://a/x", &[("x-original-url", "/admin")]),
+            key("http://a/x", &[("x-http-method-override", "DELETE")]),
+            key("http://a/x", &[("forwarded", "for=1;host=evil")]),
+        ] {
+            assert_ne!(base(), other);
+        }
+        assert_ne!(key("/%2F", &[]), key("//", &[]));
+        assert_ne!(key("http://a/b", &[]), key("/b", &[("host", "")]));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let mut a = Key::empty();
+        a.push("ab");
+        a.push("c");
+        let mut b = Key::empty();
+        b.push("a");
+        b.push("bc");
+        assert_ne!(a, b);
+        let mut empty = Key::empty();
+        empty.push("");
+        let mut absent = Key::empty();
+        absent.push_absent();
+        assert_ne!(empty, absent);
+    }
+
+    #[test]
+    fn the_redis_name_is_stable_across_processes() {
+        let mut key = Key::empty();
+        key.push("x");
+        assert_eq!(key.redis("app"), key.clone().redis("app"));
+        assert_eq!(key.redis("app").len(), "app:cache:v1:{}".len() + 22);
+        let mut out = String::new();
+        base64url(b"\xfb\xff\xfe\x00", &mut out);
+        assert_eq!(out, "-__-AA");
+    }
+}

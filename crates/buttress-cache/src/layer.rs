@@ -1,0 +1,201 @@
+//! The layer, and every setting it has.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buttress_rfc9111::cache_status::CacheName;
+use buttress_rfc9111::rules::Rules;
+use buttress_rfc9111::vary::Normalization;
+use http::request;
+use tower_layer::Layer;
+
+use crate::cache::Cache;
+use crate::key::Key;
+use crate::service::CacheService;
+
+/// Answers from a [`Cache`] what it may, and keeps there what it may.
+///
+/// The defaults are safe for any service: what a response does not allow to be shared is not stored, and a service
+/// that says nothing about caching is not cached, unless its responses carry `Last-Modified`.
+///
+/// ```
+/// use std::time::Duration;
+/// use buttress_cache::{Cache, CacheLayer};
+///
+/// let layer = CacheLayer::new(Cache::embedded())
+///     .default_ttl(Duration::from_secs(10)) // for handlers that say nothing
+///     .bypass(|parts| parts.uri.path().starts_with("/admin"));
+/// # let _ = layer;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CacheLayer {
+    cache: Cache,
+    settings: Settings,
+}
+
+/// What the service needs to know of its layer.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) name: CacheName,
+    pub(crate) rules: Rules,
+    pub(crate) normalization: Normalization,
+    pub(crate) key: Option<Arc<MakeKey>>,
+    pub(crate) bypass: Option<Arc<Predicate>>,
+    pub(crate) max_body: u64,
+    pub(crate) keep_stale: Duration,
+    pub(crate) wait: Duration,
+    pub(crate) share_cookies: bool,
+    pub(crate) share_authorized: bool,
+    pub(crate) drop_set_cookie: bool,
+    pub(crate) announce: bool,
+}
+
+type MakeKey = dyn Fn(&request::Parts) -> Key + Send + Sync;
+type Predicate = dyn Fn(&request::Parts) -> bool + Send + Sync;
+
+// === impl CacheLayer ===
+
+impl CacheLayer {
+    /// A layer over this cache. Layers that are given clones of one cache share its entries: give a service with
+    /// other answers for the same URIs a cache, or a [`key`](Self::key), of its own.
+    pub fn new(cache: Cache) -> Self {
+        Self { cache, settings: Settings::default() }
+    }
+
+    /// How this cache calls itself in `Cache-Status` (RFC 9211). Default: `Buttress`. Kept short, since each response
+    /// carries it.
+    pub fn name(mut self, name: CacheName) -> Self {
+        self.settings.name = name;
+        self
+    }
+
+    /// The rules of storing and reuse. Default: RFC 9111 for a shared cache, `CDN-Cache-Control` before
+    /// `Cache-Control`. Replaces what [`default_ttl`](Self::default_ttl) set.
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.settings.rules = rules;
+        self
+    }
+
+    /// How long a response is fresh whose handler says nothing about it. Default: such responses are not stored,
+    /// unless `Last-Modified` allows an estimate (RFC 9111 section 4.2.2).
+    pub fn default_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.rules = self.settings.rules.default_lifetime(ttl);
+        self
+    }
+
+    /// How request fields are brought into one form before variants are compared. Default: by meaning, without a
+    /// list of codings or languages. A list keeps the number of variants small.
+    pub fn normalization(mut self, normalization: Normalization) -> Self {
+        self.settings.normalization = normalization;
+        self
+    }
+
+    /// What a response is found by. Default: [`Key::of`], which is complete. A key that leaves out something the
+    /// service looks at serves one client's response to another.
+    pub fn key(mut self, key: impl Fn(&request::Parts) -> Key + Send + Sync + 'static) -> Self {
+        self.settings.key = Some(Arc::new(key));
+        self
+    }
+
+    /// Requests that go past the cache. Default: none but those that HTTP keeps from it.
+    pub fn bypass(mut self, bypass: impl Fn(&request::Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.bypass = Some(Arc::new(bypass));
+        self
+    }
+
+    /// The largest body that is stored, in bytes. Default: 8 MiB. Larger ones pass through; nothing is lost but the
+    /// memory that was spent until it showed.
+    pub fn max_body(mut self, bytes: u64) -> Self {
+        self.settings.max_body = bytes;
+        self
+    }
+
+    /// How long an entry with a validator is kept past its freshness, so that it can be validated rather than sent
+    /// again. Default: ten minutes. Costs store memory, and saves bodies.
+    pub fn keep_stale(mut self, time: Duration) -> Self {
+        self.settings.keep_stale = time;
+        self
+    }
+
+    /// How long a request waits for another one that fetches the same key. Default: five seconds; then it goes to the
+    /// service itself, and its response is not stored.
+    pub fn wait(mut self, time: Duration) -> Self {
+        self.settings.wait = time;
+        self
+    }
+
+    /// Whether a response to a request with `Cookie` may be stored although it says nothing of its freshness, by
+    /// heuristic or [`default_ttl`](Self::default_ttl). Default: no, since a handler that reads cookies and forgets
+    /// `Cache-Control` would show one visitor's page to all.
+    pub fn share_cookies(mut self, yes: bool) -> Self {
+        self.settings.share_cookies = yes;
+        self
+    }
+
+    /// Whether a response to a request with `Authorization` may be stored where RFC 9111 section 3.5 allows it:
+    /// when it says `public`, `s-maxage` or `must-revalidate`. Default: no.
+    pub fn share_authorized(mut self, yes: bool) -> Self {
+        self.settings.share_authorized = yes;
+        self
+    }
+
+    /// Whether a response with `Set-Cookie` may be stored, without that field. Default: no, such a response is not
+    /// stored at all. `Set-Cookie` itself is never replayed.
+    pub fn drop_set_cookie(mut self, yes: bool) -> Self {
+        self.settings.drop_set_cookie = yes;
+        self
+    }
+
+    /// Whether responses say in `Cache-Status` what became of them. Default: yes.
+    pub fn announce(mut self, yes: bool) -> Self {
+        self.settings.announce = yes;
+        self
+    }
+}
+
+impl<S> Layer<S> for CacheLayer {
+    type Service = CacheService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CacheService::new(inner, self.cache.clone(), Arc::new(self.settings.clone()))
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    pub(crate) fn key_of(&self, parts: &request::Parts) -> Key {
+        self.key.as_ref().map_or_else(|| Key::of(parts), |key| key(parts))
+    }
+
+    pub(crate) fn bypasses(&self, parts: &request::Parts) -> bool {
+        self.bypass.as_ref().is_some_and(|bypass| bypass(parts))
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: CacheName::new("Buttress").expect("a token is a name"),
+            rules: Rules::default(),
+            normalization: Normalization::default(),
+            key: None,
+            bypass: None,
+            max_body: 8 << 20,
+            keep_stale: Duration::from_secs(600),
+            wait: Duration::from_secs(5),
+            share_cookies: false,
+            share_authorized: false,
+            drop_set_cookie: false,
+            announce: true,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("name", &self.name).field("rules", &self.rules).finish_non_exhaustive()
+    }
+}

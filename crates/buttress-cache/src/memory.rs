@@ -1,0 +1,105 @@
+//! The embedded store: records in this process, bounded in bytes.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+
+use crate::key::Key;
+use crate::record::Record;
+
+/// What a slot costs beside its bytes: the index, the reference counts and the parsed head.
+const OVERHEAD: usize = 320;
+
+/// The records of this process. Alone it is the whole store; before Redis it is the in-process tier.
+///
+/// Evicts by S3-FIFO (quick_cache): an entry that is asked for once does not push out one that is asked for often.
+pub(crate) struct Memory {
+    slots: Cache<u128, Slot, Bytes>,
+    max_age: Option<Duration>,
+}
+
+/// A record and when this process came by it.
+#[derive(Clone)]
+struct Slot {
+    record: Record,
+    since: SystemTime,
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+// === impl Memory ===
+
+impl Memory {
+    /// A store of at most `capacity` bytes. With `max_age` a record counts as absent once it has lain that long.
+    pub(crate) fn new(capacity: u64, max_age: Option<Duration>) -> Self {
+        let estimated = usize::try_from(capacity / 4096).unwrap_or(usize::MAX).clamp(16, 1 << 20);
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(estimated)
+            .weight_capacity(capacity)
+            .shards(shards(capacity))
+            .build()
+            .expect("all required options are set");
+        let slots = Cache::with_options(
+            options,
+            Bytes,
+            DefaultHashBuilder::default(),
+            quick_cache::sync::DefaultLifecycle::default(),
+        );
+        Self { slots, max_age }
+    }
+
+    /// The record for `key`, if it is here and not too old to be believed.
+    pub(crate) fn peek(&self, key: &Key, local: u128, now: SystemTime) -> Option<Record> {
+        let slot = self.slots.get(&local)?;
+        let believed = self.max_age.is_none_or(|max| now.duration_since(slot.since).is_ok_and(|age| age < max));
+        (believed && slot.record.is_for(key)).then_some(slot.record)
+    }
+
+    /// Keeps a record. One that is larger than a shard is not kept.
+    pub(crate) fn keep(&self, local: u128, record: Record, now: SystemTime) {
+        self.slots.insert(local, Slot { record, since: now });
+    }
+
+    /// Keeps a record unless there is one.
+    pub(crate) fn keep_if_absent(&self, local: u128, record: Record, now: SystemTime) {
+        if self.slots.peek(&local).is_none() {
+            self.keep(local, record, now);
+        }
+    }
+
+    /// Forgets a record.
+    pub(crate) fn forget(&self, local: u128) {
+        self.slots.remove(&local);
+    }
+
+    /// Bytes in use, overhead included.
+    pub(crate) fn weight(&self) -> u64 {
+        self.slots.weight()
+    }
+
+    /// Records held.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+impl Weighter<u128, Slot> for Bytes {
+    fn weight(&self, _: &u128, slot: &Slot) -> u64 {
+        (slot.record.len() + OVERHEAD) as u64
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("len", &self.len()).field("weight", &self.weight()).finish_non_exhaustive()
+    }
+}
+
+/// A record must fit its shard: few shards for small stores, so that a test's tiny store still keeps something.
+fn shards(capacity: u64) -> usize {
+    const SMALLEST: u64 = 8 << 20;
+    usize::try_from(capacity / SMALLEST).unwrap_or(usize::MAX).clamp(1, 64)
+}

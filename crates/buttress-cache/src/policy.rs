@@ -1,0 +1,224 @@
+//! What the layer decides beyond RFC 9111: plain functions over parts and settings, with their reasons.
+
+use buttress_core::is_grpc;
+use buttress_rfc9111::cache_control::RequestDirectives;
+use buttress_rfc9111::freshness::LifetimeSource;
+use buttress_rfc9111::invalidation::is_safe;
+use buttress_rfc9111::storage::Refusal;
+use buttress_rfc9111::vary::VaryFields;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
+    SET_COOKIE,
+};
+use http::{HeaderMap, Method, request};
+
+use crate::layer::Settings;
+
+/// Keys longer than this are not worth their memory, and mostly made up.
+const MAX_KEY: usize = 8 << 10;
+/// A body whose rest is smaller than this is always read to its end.
+const SMALL_REST: u64 = 256 << 10;
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// Untouched, and so is its response.
+    Untouched,
+    /// To the service; what a change of state makes outdated is forgotten.
+    Forward(Bypass),
+    /// The cache is asked first.
+    Lookup(Asked),
+}
+
+/// Why a request goes past the cache.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Bypass {
+    /// A GET with a body: what the body says is not in the key.
+    Body,
+    /// `If-Match` and `If-Unmodified-Since` ask about the resource as the origin has it (RFC 9111 section 4.3.2).
+    Condition,
+    /// Only GET and HEAD are answered from the cache.
+    Method,
+    /// The request says `no-store`.
+    NoStore,
+    /// The setting says so.
+    Setting,
+}
+
+/// What the cache needs to know of a request, gathered in one pass over its fields.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) directives: RequestDirectives,
+    pub(crate) head: bool,
+    pub(crate) authorized: bool,
+    pub(crate) cookies: bool,
+    /// `If-None-Match` or `If-Modified-Since`, which a cache answers.
+    pub(crate) conditional: bool,
+    /// `If-Match` or `If-Unmodified-Since`, which only the origin can answer.
+    for_the_origin: bool,
+    pub(crate) range: bool,
+}
+
+/// Why a response that RFC 9111 allows to be stored is not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unwanted {
+    /// The request had `Authorization`.
+    Authorized,
+    /// The request had `Cookie`, and the response does not say how long it is fresh.
+    Cookies,
+    /// The body is longer than the setting allows.
+    Large,
+    /// The response sets a cookie.
+    SetCookie,
+}
+
+// === impl Plan ===
+
+/// What becomes of a request with these parts.
+pub(crate) fn on_request(parts: &request::Parts, has_body: bool, settings: &Settings) -> Plan {
+    let headers = &parts.headers;
+    if parts.method == Method::CONNECT || headers.contains_key(http::header::UPGRADE) || is_grpc(headers) {
+        return Plan::Untouched;
+    }
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        return Plan::Forward(Bypass::Method);
+    }
+    let asked = Asked::of(parts);
+    match () {
+        () if has_body => Plan::Forward(Bypass::Body),
+        () if asked.for_the_origin => Plan::Forward(Bypass::Condition),
+        () if settings.bypasses(parts) => Plan::Forward(Bypass::Setting),
+        () if asked.directives.no_store => Plan::Forward(Bypass::NoStore),
+        () => Plan::Lookup(asked),
+    }
+}
+
+/// Whether a key is one to keep an entry under.
+pub(crate) fn is_reasonable(key: &[u8]) -> bool {
+    key.len() <= MAX_KEY
+}
+
+/// Whether a method may change what is stored.
+pub(crate) fn may_change(method: &Method) -> bool {
+    !is_safe(method)
+}
+
+// === impl Asked ===
+
+impl Asked {
+    fn of(parts: &request::Parts) -> Self {
+        let mut asked = Self { head: parts.method == Method::HEAD, ..Self::anonymous() };
+        let mut directives = false;
+        for name in parts.headers.keys() {
+            match name.as_str() {
+                "authorization" | "proxy-authorization" => asked.authorized = true,
+                "cache-control" | "pragma" => directives = true,
+                "cookie" => asked.cookies = true,
+                "if-match" | "if-unmodified-since" => asked.for_the_origin = true,
+                "if-modified-since" | "if-none-match" => asked.conditional = true,
+                "range" => asked.range = true,
+                _ => {}
+            }
+        }
+        if directives {
+            asked.directives = RequestDirectives::from_headers(&parts.headers);
+        }
+        asked
+    }
+
+    /// The request of nobody in particular, for a refresh.
+    pub(crate) fn anonymous() -> Self {
+        Self {
+            directives: RequestDirectives::default(),
+            head: false,
+            authorized: false,
+            cookies: false,
+            conditional: false,
+            for_the_origin: false,
+            range: false,
+        }
+    }
+
+    /// Whether a response to this request may be one that others wait for.
+    pub(crate) fn may_be_waited_for(&self) -> bool {
+        !self.authorized && !self.range && !self.head
+    }
+}
+
+// === storing ===
+
+/// Whether the layer wants what RFC 9111 allows it to store.
+pub(crate) fn on_storable(
+    asked: &Asked,
+    response: &HeaderMap,
+    source: LifetimeSource,
+    length: Option<u64>,
+    settings: &Settings,
+) -> Result<(), Unwanted> {
+    if asked.authorized && !settings.share_authorized {
+        return Err(Unwanted::Authorized);
+    }
+    if asked.cookies && !source.is_explicit() && !settings.share_cookies {
+        return Err(Unwanted::Cookies);
+    }
+    if response.contains_key(SET_COOKIE) && !settings.drop_set_cookie {
+        return Err(Unwanted::SetCookie);
+    }
+    if length.is_some_and(|length| length > settings.max_body) {
+        return Err(Unwanted::Large);
+    }
+    Ok(())
+}
+
+impl Unwanted {
+    /// Whether the next request for the key will see the same: then it should not queue.
+    pub(crate) fn is_the_responses_own(self) -> bool {
+        match self {
+            Self::Authorized | Self::Cookies => false,
+            Self::Large | Self::SetCookie => true,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorized => "authorized",
+            Self::Cookies => "cookies",
+            Self::Large => "large",
+            Self::SetCookie => "set-cookie",
+        }
+    }
+}
+
+impl Bypass {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Condition => "condition",
+            Self::Method => "method",
+            Self::NoStore => "no-store",
+            Self::Setting => "setting",
+        }
+    }
+}
+
+/// Whether a fill goes on when its client has left: when others wait for it, when little is missing, or when more
+/// than half has come.
+pub(crate) fn is_worth_finishing(received: u64, expected: Option<u64>, followers: usize) -> bool {
+    followers > 0 || expected.is_some_and(|expected| expected.saturating_sub(received) <= received.max(SMALL_REST))
+}
+
+/// Whether a response that is refused for this reason will be refused for the next request too.
+pub(crate) fn is_the_responses_own(refusal: Refusal) -> bool {
+    !matches!(refusal, Refusal::Authorization | Refusal::Method | Refusal::RequestNoStore | Refusal::Partial)
+}
+
+/// Takes out of a request what only its client has: a refresh is for everybody. What chooses the variant stays.
+pub(crate) fn make_anonymous(headers: &mut HeaderMap, varies_on: Option<&VaryFields>) {
+    const PERSONAL: [HeaderName; 8] =
+        [AUTHORIZATION, CACHE_CONTROL, COOKIE, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE];
+    for name in PERSONAL {
+        if !varies_on.is_some_and(|fields| fields.names().any(|field| field == name.as_str())) {
+            headers.remove(name);
+        }
+    }
+}

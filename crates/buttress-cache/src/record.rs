@@ -1,0 +1,61 @@
+//! What lies under a key, here and in Redis: one form for both, so that either may answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::entry::{Entry, Malformed};
+use crate::key::Key;
+use crate::variants::Variants;
+
+/// What lies under a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Record {
+    /// A stored response.
+    Entry(Entry),
+    /// The URI's responses vary; each lies under a key of its own.
+    Variants(Arc<Variants>),
+    /// Nothing that could be shared came of the last request: do not queue for it. Never leaves the process.
+    Pass,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Reads a record for `key`.
+    pub(crate) fn decode(bytes: Bytes, key: &Key) -> Result<Self, Malformed> {
+        let record = if Variants::is_encoded_in(&bytes) {
+            Self::Variants(Arc::new(Variants::decode(&bytes)?))
+        } else {
+            Self::Entry(Entry::decode(bytes)?)
+        };
+        if record.is_for(key) { Ok(record) } else { Err(Malformed::OtherKey) }
+    }
+
+    /// The bytes to keep. `None` for what never leaves the process.
+    pub(crate) fn encode(&self) -> Option<Bytes> {
+        match self {
+            Self::Entry(entry) => Some(entry.bytes().clone()),
+            Self::Variants(variants) => Some(variants.encode()),
+            Self::Pass => None,
+        }
+    }
+
+    /// Whether the record was made for this key, and not for one with the same digest.
+    pub(crate) fn is_for(&self, key: &Key) -> bool {
+        match self {
+            Self::Entry(entry) => entry.key() == key.text(),
+            Self::Variants(variants) => variants.key() == key.text(),
+            Self::Pass => true, // costs a wrong key its place in the queue, nothing else
+        }
+    }
+
+    /// Its size in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Entry(entry) => entry.bytes().len(),
+            Self::Variants(variants) => variants.len(),
+            Self::Pass => 0,
+        }
+    }
+}

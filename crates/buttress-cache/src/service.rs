@@ -1,0 +1,86 @@
+//! The service: bypass, answer at once from this process, or go through an [`Exchange`].
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use buttress_core::ResponseFuture;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::body::CacheBody;
+use crate::cache::Cache;
+use crate::exchange::Exchange;
+use crate::layer::Settings;
+use crate::policy::{self, Plan};
+
+/// A service that answers from a [`Cache`] what it may. Made by [`CacheLayer`](crate::CacheLayer).
+///
+/// The inner service's error and readiness pass through as they are. The readied service is held while the store is
+/// asked, so a concurrency limit inside counts lookups too.
+#[derive(Clone, Debug)]
+pub struct CacheService<S> {
+    inner: S,
+    cache: Cache,
+    settings: Arc<Settings>,
+}
+
+// === impl CacheService ===
+
+impl<S> CacheService<S> {
+    pub(crate) fn new(inner: S, cache: Cache, settings: Arc<Settings>) -> Self {
+        Self { inner, cache, settings }
+    }
+
+    /// The cache that this service answers from.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for CacheService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    B: Body + Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<CacheBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, R, CacheBody<R>, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        match policy::on_request(&parts, !body.is_end_stream(), &self.settings) {
+            Plan::Untouched => {
+                let response = self.inner.call(Request::from_parts(parts, body));
+                ResponseFuture::inner(response, |response| response.map(CacheBody::inner))
+            }
+            Plan::Forward(why) => {
+                let (inner, cache, settings) = self.take_ready();
+                ResponseFuture::boxed(crate::forward::forward(inner, cache, settings, parts, body, why))
+            }
+            Plan::Lookup(asked) => {
+                let mut exchange = Exchange::new(&self.cache, &self.settings, parts, asked);
+                match exchange.answer_at_once() {
+                    Some(response) => ResponseFuture::early(response),
+                    None => ResponseFuture::boxed(exchange.answer(self.take_ready().0, body)),
+                }
+            }
+        }
+    }
+}
+
+impl<S: Clone> CacheService<S> {
+    /// The service that was made ready; the clone left behind is not.
+    fn take_ready(&mut self) -> (S, Cache, Arc<Settings>) {
+        let clone = self.inner.clone();
+        (std::mem::replace(&mut self.inner, clone), self.cache.clone(), Arc::clone(&self.settings))
+    }
+}

@@ -1,0 +1,10 @@
+//! The response cache, through `tower::ServiceExt`: each test runs on the embedded store and on a real Redis.
+
+mod bed;
+mod coalescing;
+mod defaults;
+mod invalidation;
+mod redis;
+mod reuse;
+mod streaming;
+mod variants;
