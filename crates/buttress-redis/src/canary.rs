@@ -59,7 +59,7 @@ impl Canary {
             line.exchange(feed, self.node.clone(), limit).await?;
             self.fed = Instant::now();
         }
-        let seen = line.exchange_proven(Command::on("GET", &self.key), self.node.clone(), limit).await?;
+        let seen = line.exchange_proven(Command::get(&self.key), self.node.clone(), limit).await?;
         if seen == Reply::Bytes(self.word.clone()) {
             return Ok(true);
         }
@@ -71,9 +71,9 @@ impl Canary {
 /// Sets a canary out unless there is one; its word.
 async fn adopt(line: &Line, key: &Bytes, node: Option<Server>, limit: Duration) -> Result<Bytes, Error> {
     let word = Nonce::next().to_bytes();
-    let set = Command::on("SET", key).arg(word).arg("PX").number(millis(LIFE)).arg("NX");
+    let set = Command::set(key, word, Some(millis(LIFE)), true);
     line.exchange(set, node.clone(), limit).await?;
-    let found = line.exchange_proven(Command::on("GET", key), node, limit).await?.into_bytes();
+    let found = line.exchange_proven(Command::get(key), node, limit).await?.into_bytes();
     // Copied out of the socket's buffer, since it is kept.
     found.map(|word| Bytes::copy_from_slice(&word)).ok_or_else(|| Error::malformed("the canary does not stay"))
 }

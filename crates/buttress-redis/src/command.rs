@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use fred::{
-    interfaces::Resp3Frame as Frame,
-    types::{ClusterHash, CustomCommand, Value},
+    clients::{Client, WithOptions},
+    error::Error as FredError,
+    interfaces::{ClientLike as _, KeysInterface as _, Resp3Frame as Frame},
+    types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value},
     util::redis_keyslot,
 };
 
@@ -28,11 +30,18 @@ pub enum Reply {
 /// One command, built once and sent at most once.
 #[derive(Clone, Debug)]
 pub(crate) struct Command {
-    name: &'static str,
+    verb: Verb,
     slot: Option<u16>,
-    blocking: bool,
-    args: Vec<Value>,
     bytes: usize,
+}
+
+/// What is to be done. The client writes its own verbs to the socket together with their neighbours, and each custom command by
+/// itself: so the busiest are spelled in its words.
+#[derive(Clone, Debug)]
+enum Verb {
+    Custom { name: &'static str, blocking: bool, args: Vec<Value> },
+    Get(Bytes),
+    Set { key: Bytes, value: Bytes, ttl: Option<u64>, only_if_absent: bool },
 }
 
 // === impl Reply ===
@@ -85,6 +94,17 @@ impl Reply {
         })
     }
 
+    /// The same for the replies to the client's own verbs; an error has become one of the client's before.
+    fn from_value(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Bytes(bytes) => Ok(Self::Bytes(bytes)),
+            Value::String(text) => Ok(Self::Bytes(text.into_inner())),
+            Value::Integer(number) => Ok(Self::Int(number)),
+            Value::Null => Ok(Self::Nil),
+            _ => Err(Error::malformed("a collection where one value was expected")),
+        }
+    }
+
     fn list(frames: impl IntoIterator<Item = Frame>) -> Result<Self, Error> {
         frames.into_iter().map(Self::from_frame).collect::<Result<_, _>>().map(Self::List)
     }
@@ -93,9 +113,19 @@ impl Reply {
 // === impl Command ===
 
 impl Command {
+    pub(crate) fn get(key: &[u8]) -> Self {
+        Self { bytes: key.len(), slot: Some(redis_keyslot(key)), verb: Verb::Get(Bytes::copy_from_slice(key)) }
+    }
+
+    /// `ttl` in milliseconds.
+    pub(crate) fn set(key: &[u8], value: Bytes, ttl: Option<u64>, only_if_absent: bool) -> Self {
+        let (bytes, slot) = (key.len() + value.len(), Some(redis_keyslot(key)));
+        Self { bytes, slot, verb: Verb::Set { key: Bytes::copy_from_slice(key), value, ttl, only_if_absent } }
+    }
+
     /// A command that touches no key.
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, slot: None, blocking: false, args: Vec::new(), bytes: 0 }
+        Self { verb: Verb::Custom { name, blocking: false, args: Vec::new() }, slot: None, bytes: 0 }
     }
 
     /// A command whose first key is `key`: its first argument too, and what decides on the node of a cluster.
@@ -117,14 +147,18 @@ impl Command {
 
     /// Holds the connection until there is something to answer; only on a connection of its own.
     pub(crate) fn blocking(mut self) -> Self {
-        self.blocking = true;
+        if let Verb::Custom { blocking, .. } = &mut self.verb {
+            *blocking = true;
+        }
         self
     }
 
     pub(crate) fn arg(mut self, arg: impl Into<Bytes>) -> Self {
         let arg = arg.into();
-        self.bytes += arg.len();
-        self.args.push(Value::Bytes(arg));
+        if let Verb::Custom { args, .. } = &mut self.verb {
+            self.bytes += arg.len();
+            args.push(Value::Bytes(arg));
+        }
         self
     }
 
@@ -137,9 +171,20 @@ impl Command {
         self.bytes
     }
 
-    pub(crate) fn into_parts(self) -> (CustomCommand, Vec<Value>) {
-        let hash = self.slot.map_or(ClusterHash::Random, ClusterHash::Custom);
-        (CustomCommand::new_static(self.name, hash, self.blocking), self.args)
+    /// Hands it to the client and waits for what comes back in its place.
+    pub(crate) async fn send(self, client: WithOptions<Client>) -> Result<Result<Reply, Error>, FredError> {
+        match self.verb {
+            Verb::Get(key) => client.get(key).await.map(Reply::from_value),
+            Verb::Set { key, value, ttl, only_if_absent } => {
+                let ttl = ttl.map(|millis| Expiration::PX(i64::try_from(millis).unwrap_or(i64::MAX)));
+                let options = only_if_absent.then_some(SetOptions::NX);
+                client.set(key, value, ttl, options, false).await.map(Reply::from_value)
+            }
+            Verb::Custom { name, blocking, args } => {
+                let hash = self.slot.map_or(ClusterHash::Random, ClusterHash::Custom);
+                client.custom_raw(CustomCommand::new_static(name, hash, blocking), args).await.map(Reply::from_frame)
+            }
+        }
     }
 }
 

@@ -164,10 +164,7 @@ impl Line {
             return Err(Error::new(ErrorKind::Unavailable, "the deadline passed before the command was sent"));
         }
         let options = Options { timeout: Some(limit), max_attempts: Some(1), cluster_node: node, ..Options::default() };
-        let (command, args) = command.into_parts();
-        let frame =
-            self.client.with_options(&options).custom_raw(command, args).await.map_err(|error| classify(&error))?;
-        Reply::from_frame(frame)
+        command.send(self.client.with_options(&options)).await.map_err(|error| classify(&error))?
     }
 
     /// The same with a nonce behind it: the reply is believed if the nonce comes back in the next place.

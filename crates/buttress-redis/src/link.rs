@@ -125,14 +125,17 @@ impl Link {
     }
 
     pub(crate) async fn ask_until(&self, command: Command, proof: Proof, deadline: Instant) -> Result<Reply, Error> {
-        let (line, answer) = self.post.send(command.clone(), proof, deadline).await?;
+        if !self.post.plan.config.server.is_clustered() {
+            return self.post.send(command, proof, deadline).await;
+        }
         // A redirection is not followed (that is where replies are mixed up). The command was not executed and the new
         // topology has been read by now, so it is asked once more; while a slot moves between nodes this ends in a refusal.
-        let redirected = |error: &Error| error.kind() == ErrorKind::Rejected(Rejection::Moving);
-        if line.is_clustered() && answer.as_ref().is_err_and(redirected) {
-            return self.post.send(command, proof, deadline).await?.1;
+        match self.post.send(command.clone(), proof, deadline).await {
+            Err(error) if error.kind() == ErrorKind::Rejected(Rejection::Moving) => {
+                self.post.send(command, proof, deadline).await
+            }
+            answer => answer,
         }
-        answer
     }
 }
 
@@ -189,19 +192,14 @@ impl Post {
         }
     }
 
-    async fn send(
-        &self,
-        command: Command,
-        proof: Proof,
-        deadline: Instant,
-    ) -> Result<(Arc<Line>, Result<Reply, Error>), Error> {
+    async fn send(&self, command: Command, proof: Proof, deadline: Instant) -> Result<Reply, Error> {
         let line = self.line(deadline).await?;
         let answer = match proof {
             Proof::Nonce => line.ask_proven(command, deadline).await,
             Proof::Value => line.ask(command, deadline).await,
         };
         self.take_note(&line, answer.as_ref().err());
-        Ok((line, answer))
+        answer
     }
 
     /// The open connection; waited for only while the very first one is being opened.

@@ -198,13 +198,7 @@ impl Redis {
         let key = key.as_ref();
         let sealed = proof::seal(key, value.as_ref())
             .ok_or_else(|| Error::new(ErrorKind::Overloaded, "a value beyond 4 GiB"))?;
-        let mut command = Command::on("SET", key).arg(sealed);
-        if let Some(ttl) = ttl {
-            command = command.arg("PX").number(millis(ttl));
-        }
-        if mode == Mode::IfAbsent {
-            command = command.arg("NX");
-        }
+        let command = Command::set(key, sealed, ttl.map(millis), mode == Mode::IfAbsent);
         match self.link().ask(command, Proof::Nonce).await? {
             Reply::Bytes(status) if status == "OK" => Ok(true),
             Reply::Nil if mode == Mode::IfAbsent => Ok(false),
@@ -286,7 +280,7 @@ impl Redis {
 
     /// What is under `key`, as far as this one reply tells.
     async fn fetch(&self, key: &[u8], proof: Proof) -> Result<Opened, Error> {
-        let opened = match self.link().ask(Command::on("GET", key), proof).await {
+        let opened = match self.link().ask(Command::get(key), proof).await {
             Ok(Reply::Nil) => return Ok(Opened::Foreign),
             Ok(Reply::Bytes(sealed)) => proof::open(key, sealed),
             Ok(_) => return Err(Error::malformed("GET answered neither bytes nor nil")),
