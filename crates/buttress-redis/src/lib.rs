@@ -15,6 +15,7 @@
 mod error;
 mod redis;
 mod options;
+mod read;
 mod script;
 mod consumer;
 mod feed;

@@ -6,17 +6,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use fred::{clients::Client, interfaces::ClientLike as _, types::config::Config, util::redis_keyslot};
-use futures_util::future::try_join_all;
+use fred::{clients::Client, interfaces::ClientLike as _, types::config::Config};
 use tokio::time::Instant;
 
 use crate::{
-    ConfigError, Consumer, Error, ErrorKind, Feed, RedisOptions, Rejection, Reply, Script,
+    ConfigError, Consumer, Error, ErrorKind, Feed, RedisOptions, Reply, Script,
     command::Command,
     link::{Link, Proof, Role, State},
-    names,
-    proof::{self, Opened},
-    script,
+    proof, read, script,
 };
 
 /// The way to Redis: cheap to clone, share one.
@@ -156,12 +153,7 @@ impl Redis {
     ///
     /// Redis is away, slow, or refuses.
     pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>, Error> {
-        let key = key.as_ref();
-        match self.fetch(key, Proof::Value).await? {
-            Opened::Proven(payload) => Ok(Some(payload)),
-            Opened::Foreign => Ok(None),
-            Opened::AnotherKeys => self.get_again(key).await,
-        }
+        read::one(self.link(), key.as_ref()).await
     }
 
     /// The values under `keys`, in their order; each as [`Redis::get`] has it.
@@ -170,15 +162,7 @@ impl Redis {
     ///
     /// Redis is away, slow, or refuses; then nothing is known of any key.
     pub async fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Bytes>>, Error> {
-        let mut found = vec![None; keys.len()];
-        for (places, values) in
-            try_join_all(self.by_node(keys).into_iter().map(|places| self.fetch_all(keys, places))).await?
-        {
-            for (place, value) in places.into_iter().zip(values) {
-                found[place] = value;
-            }
-        }
-        Ok(found)
+        read::many(self.link(), keys).await
     }
 
     /// Writes `value` under `key` for `ttl` (for ever without one; never shorter than a millisecond). Answers whether it was written.
@@ -276,82 +260,6 @@ impl Redis {
 
     fn link(&self) -> &Link {
         self.core.link(self.role)
-    }
-
-    /// What is under `key`, as far as this one reply tells.
-    async fn fetch(&self, key: &[u8], proof: Proof) -> Result<Opened, Error> {
-        let opened = match self.link().ask(Command::get(key), proof).await {
-            Ok(Reply::Nil) => return Ok(Opened::Foreign),
-            Ok(Reply::Bytes(sealed)) => proof::open(key, sealed),
-            Ok(_) => return Err(Error::malformed("GET answered neither bytes nor nil")),
-            Err(error) if error.kind() == ErrorKind::Rejected(Rejection::WrongType) => Opened::Foreign,
-            Err(error) => return Err(error),
-        };
-        if opened == Opened::Foreign {
-            names::foreign(self.role);
-        }
-        Ok(opened)
-    }
-
-    /// The reply named another key. Either the value was moved here by somebody's `RENAME`, which must not cost the connection each
-    /// time it is read, or replies are out of step. The same question with a nonce behind it tells.
-    async fn get_again(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        match self.fetch(key, Proof::Nonce).await {
-            Ok(Opened::AnotherKeys) => {
-                names::foreign(self.role);
-                Ok(None)
-            }
-            Ok(Opened::Proven(_) | Opened::Foreign) => {
-                self.link().post().unproven();
-                Ok(None)
-            }
-            Err(error) if error.kind() == ErrorKind::Unproven => Ok(None), // counted, and the connection given up, where it was found
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The places of `keys` that one command may name together: all of them, or in a cluster those of one slot.
-    fn by_node<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Vec<usize>> {
-        if keys.is_empty() {
-            return Vec::new();
-        }
-        if !self.core.config.server.is_clustered() {
-            return vec![(0..keys.len()).collect()];
-        }
-        let mut slots = std::collections::BTreeMap::<u16, Vec<usize>>::new();
-        for (place, key) in keys.iter().enumerate() {
-            slots.entry(redis_keyslot(key.as_ref())).or_default().push(place);
-        }
-        slots.into_values().collect()
-    }
-
-    async fn fetch_all<K: AsRef<[u8]>>(
-        &self,
-        keys: &[K],
-        places: Vec<usize>,
-    ) -> Result<(Vec<usize>, Vec<Option<Bytes>>), Error> {
-        let mut command = Command::new("MGET").slot_of(keys[places[0]].as_ref());
-        for &place in &places {
-            command = command.arg(Bytes::copy_from_slice(keys[place].as_ref()));
-        }
-        let replies =
-            self.link().ask(command, Proof::Nonce).await?.into_list().filter(|list| list.len() == places.len());
-        let replies = replies.ok_or_else(|| Error::malformed("MGET answered another number of values"))?;
-        let values =
-            places.iter().zip(replies).map(|(&place, reply)| self.believe(keys[place].as_ref(), reply)).collect();
-        Ok((places, values))
-    }
-
-    /// The payload of a reply that is proven to be in its place.
-    fn believe(&self, key: &[u8], reply: Reply) -> Option<Bytes> {
-        let sealed = reply.into_bytes()?;
-        match proof::open(key, sealed) {
-            Opened::Proven(payload) => Some(payload),
-            Opened::AnotherKeys | Opened::Foreign => {
-                names::foreign(self.role);
-                None
-            }
-        }
     }
 
     async fn flag(&self, command: Command) -> Result<bool, Error> {

@@ -1,0 +1,100 @@
+//! Reading values, and what a reply that names another key means.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use fred::util::redis_keyslot;
+use futures_util::future::try_join_all;
+
+use crate::{
+    Error, ErrorKind, Rejection,
+    command::{Command, Reply},
+    link::{Link, Proof},
+    names,
+    proof::{self, Opened},
+};
+
+/// The value under `key`, if it was written here for that key.
+pub(crate) async fn one(link: &Link, key: &[u8]) -> Result<Option<Bytes>, Error> {
+    match fetch(link, key, Proof::Value).await? {
+        Some(Opened::Proven(payload)) => Ok(Some(payload)),
+        Some(Opened::AnotherKeys) => again(link, key).await,
+        Some(Opened::Foreign) | None => Ok(None),
+    }
+}
+
+/// The values under `keys`, in their order.
+pub(crate) async fn many<K: AsRef<[u8]>>(link: &Link, keys: &[K]) -> Result<Vec<Option<Bytes>>, Error> {
+    let mut found = vec![None; keys.len()];
+    let groups = by_node(link, keys).into_iter().map(|places| fetch_all(link, keys, places));
+    for (place, value) in try_join_all(groups).await?.into_iter().flatten() {
+        found[place] = value;
+    }
+    Ok(found)
+}
+
+/// What is under `key`, as far as this one reply tells.
+async fn fetch(link: &Link, key: &[u8], proof: Proof) -> Result<Option<Opened>, Error> {
+    let opened = match link.ask(Command::get(key), proof).await {
+        Ok(Reply::Nil) => return Ok(None),
+        Ok(Reply::Bytes(sealed)) => proof::open(key, sealed),
+        Ok(_) => return Err(Error::malformed("GET answered neither bytes nor nil")),
+        Err(error) if error.kind() == ErrorKind::Rejected(Rejection::WrongType) => Opened::Foreign,
+        Err(error) => return Err(error),
+    };
+    if opened == Opened::Foreign {
+        names::foreign(link.post().role);
+    }
+    Ok(Some(opened))
+}
+
+/// The reply named another key. Either the value was moved here by somebody's `RENAME`, which must not cost the connection
+/// each time it is read, or replies are out of step. The same question with a nonce behind it tells.
+async fn again(link: &Link, key: &[u8]) -> Result<Option<Bytes>, Error> {
+    match fetch(link, key, Proof::Nonce).await {
+        Ok(Some(Opened::AnotherKeys)) => names::foreign(link.post().role),
+        Ok(_) => link.post().unproven(),
+        // Counted, and the connection given up, where it was found.
+        Err(error) if error.kind() == ErrorKind::Unproven => {}
+        Err(error) => return Err(error),
+    }
+    Ok(None)
+}
+
+/// The places of `keys` that one command may name together: all of them, or in a cluster those of one slot.
+fn by_node<K: AsRef<[u8]>>(link: &Link, keys: &[K]) -> Vec<Vec<usize>> {
+    let is_clustered = link.post().plan.config.server.is_clustered();
+    let mut groups = BTreeMap::<u16, Vec<usize>>::new();
+    for (place, key) in keys.iter().enumerate() {
+        let group = if is_clustered { redis_keyslot(key.as_ref()) } else { 0 };
+        groups.entry(group).or_default().push(place);
+    }
+    groups.into_values().collect()
+}
+
+async fn fetch_all<K: AsRef<[u8]>>(
+    link: &Link,
+    keys: &[K],
+    places: Vec<usize>,
+) -> Result<Vec<(usize, Option<Bytes>)>, Error> {
+    let mut command = Command::new("MGET").slot_of(keys[places[0]].as_ref());
+    for &place in &places {
+        command = command.arg(Bytes::copy_from_slice(keys[place].as_ref()));
+    }
+    let replies = link.ask(command, Proof::Nonce).await?.into_list().filter(|list| list.len() == places.len());
+    let replies = replies.ok_or_else(|| Error::malformed("MGET answered another number of values"))?;
+    let found = places.into_iter().zip(replies);
+    Ok(found.map(|(place, reply)| (place, believe(link, keys[place].as_ref(), reply))).collect())
+}
+
+/// The payload of a reply that is proven to be in its place.
+fn believe(link: &Link, key: &[u8], reply: Reply) -> Option<Bytes> {
+    let sealed = reply.into_bytes()?;
+    match proof::open(key, sealed) {
+        Opened::Proven(payload) => Some(payload),
+        Opened::AnotherKeys | Opened::Foreign => {
+            names::foreign(link.post().role);
+            None
+        }
+    }
+}
