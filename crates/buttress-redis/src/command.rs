@@ -2,14 +2,11 @@
 
 use bytes::Bytes;
 use fred::{
-    clients::{Client, WithOptions},
     error::Error as FredError,
-    interfaces::{ClientLike as _, KeysInterface as _, Resp3Frame as Frame},
+    interfaces::KeysInterface,
     types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value},
     util::redis_keyslot,
 };
-
-use crate::Error;
 
 /// What a script answered.
 ///
@@ -74,39 +71,25 @@ impl Reply {
         }
     }
 
-    /// What arrived, or the error it says. No bytes are copied.
-    pub(crate) fn from_frame(frame: Frame) -> Result<Self, Error> {
-        Ok(match frame {
-            Frame::BlobString { data, .. } | Frame::SimpleString { data, .. } | Frame::VerbatimString { data, .. } => {
-                Self::Bytes(data)
-            }
-            Frame::BigNumber { data, .. } | Frame::ChunkedString(data) => Self::Bytes(data),
-            Frame::Number { data, .. } => Self::Int(data),
-            Frame::Boolean { data, .. } => Self::Int(i64::from(data)),
-            Frame::Double { data, .. } => Self::Bytes(Bytes::from(data.to_string())),
-            Frame::Null => Self::Nil,
-            Frame::Array { data, .. } | Frame::Push { data, .. } => Self::list(data)?,
-            Frame::Set { data, .. } => Self::list(data)?,
-            Frame::Map { data, .. } => Self::list(data.into_iter().flat_map(|(key, value)| [key, value]))?,
-            Frame::SimpleError { data, .. } => return Err(Error::from_reply(&data)),
-            Frame::BlobError { data, .. } => return Err(Error::from_reply(&String::from_utf8_lossy(&data))),
-            Frame::Hello { .. } => return Err(Error::malformed("a greeting instead of a reply")),
-        })
-    }
-
-    /// The same for the replies to the client's own verbs; an error has become one of the client's before.
-    fn from_value(value: Value) -> Result<Self, Error> {
+    /// What arrived. No bytes are copied.
+    pub(crate) fn from_value(value: Value) -> Self {
         match value {
-            Value::Bytes(bytes) => Ok(Self::Bytes(bytes)),
-            Value::String(text) => Ok(Self::Bytes(text.into_inner())),
-            Value::Integer(number) => Ok(Self::Int(number)),
-            Value::Null => Ok(Self::Nil),
-            _ => Err(Error::malformed("a collection where one value was expected")),
+            Value::Bytes(bytes) => Self::Bytes(bytes),
+            Value::String(text) => Self::Bytes(text.into_inner()),
+            Value::Queued => Self::Bytes(Bytes::from_static(b"QUEUED")), // a status like any other: there are no transactions here
+            Value::Integer(number) => Self::Int(number),
+            Value::Boolean(yes) => Self::Int(i64::from(yes)),
+            Value::Double(number) => Self::Bytes(Bytes::from(number.to_string())),
+            Value::Null => Self::Nil,
+            Value::Array(values) => Self::List(values.into_iter().map(Self::from_value).collect()),
+            Value::Map(map) => {
+                let pairs = map
+                    .inner()
+                    .into_iter()
+                    .flat_map(|(key, value)| [Self::Bytes(key.into_bytes()), Self::from_value(value)]);
+                Self::List(pairs.collect())
+            }
         }
-    }
-
-    fn list(frames: impl IntoIterator<Item = Frame>) -> Result<Self, Error> {
-        frames.into_iter().map(Self::from_frame).collect::<Result<_, _>>().map(Self::List)
     }
 }
 
@@ -171,18 +154,18 @@ impl Command {
         self.bytes
     }
 
-    /// Hands it to the client and waits for what comes back in its place.
-    pub(crate) async fn send(self, client: WithOptions<Client>) -> Result<Result<Reply, Error>, FredError> {
+    /// Hands it to the client; a pipeline only takes it down.
+    pub(crate) async fn send(self, client: &impl KeysInterface) -> Result<Value, FredError> {
         match self.verb {
-            Verb::Get(key) => client.get(key).await.map(Reply::from_value),
+            Verb::Get(key) => client.get(key).await,
             Verb::Set { key, value, ttl, only_if_absent } => {
                 let ttl = ttl.map(|millis| Expiration::PX(i64::try_from(millis).unwrap_or(i64::MAX)));
                 let options = only_if_absent.then_some(SetOptions::NX);
-                client.set(key, value, ttl, options, false).await.map(Reply::from_value)
+                client.set(key, value, ttl, options, false).await
             }
             Verb::Custom { name, blocking, args } => {
                 let hash = self.slot.map_or(ClusterHash::Random, ClusterHash::Custom);
-                client.custom_raw(CustomCommand::new_static(name, hash, blocking), args).await.map(Reply::from_frame)
+                client.custom(CustomCommand::new_static(name, hash, blocking), args).await
             }
         }
     }
@@ -191,41 +174,30 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, Rejection};
-
-    fn blob(data: &'static str) -> Frame {
-        Frame::BlobString { data: Bytes::from_static(data.as_bytes()), attributes: None }
-    }
 
     #[track_caller]
-    fn check(frame: Frame, expected: Reply) {
-        assert_eq!(Reply::from_frame(frame).unwrap(), expected);
+    fn check(value: Value, expected: Reply) {
+        assert_eq!(Reply::from_value(value), expected);
     }
 
     #[test]
-    fn frames_become_replies() {
-        check(blob("a"), Reply::Bytes("a".into()));
-        check(Frame::SimpleString { data: "OK".into(), attributes: None }, Reply::Bytes("OK".into()));
-        check(Frame::Number { data: -2, attributes: None }, Reply::Int(-2));
-        check(Frame::Boolean { data: true, attributes: None }, Reply::Int(1));
-        check(Frame::Null, Reply::Nil);
+    fn values_become_replies() {
+        check(Value::Bytes(Bytes::from_static(b"\xff")), Reply::Bytes(Bytes::from_static(b"\xff")));
+        check(Value::String("OK".into()), Reply::Bytes("OK".into()));
+        check(Value::Integer(-2), Reply::Int(-2));
+        check(Value::Boolean(true), Reply::Int(1));
+        check(Value::Double(1.5), Reply::Bytes("1.5".into()));
+        check(Value::Null, Reply::Nil);
+        check(Value::Queued, Reply::Bytes("QUEUED".into()));
         check(
-            Frame::Array { data: vec![blob("a"), Frame::Null], attributes: None },
+            Value::Array(vec![Value::String("a".into()), Value::Null]),
             Reply::List(vec![Reply::Bytes("a".into()), Reply::Nil]),
         );
     }
 
     #[test]
-    fn an_error_anywhere_is_an_error() {
-        let error = Frame::SimpleError { data: "OOM no".into(), attributes: None };
-        let kind = ErrorKind::Rejected(Rejection::OutOfMemory);
-        assert_eq!(Reply::from_frame(error.clone()).unwrap_err().kind(), kind);
-        let nested = Frame::Array { data: vec![blob("a"), error], attributes: None };
-        assert_eq!(Reply::from_frame(nested).unwrap_err().kind(), kind);
-    }
-
-    #[test]
     fn a_command_costs_its_arguments() {
-        assert_eq!(Command::on("SET", b"key").arg("value").number(10).bytes(), 3 + 5 + 2);
+        assert_eq!(Command::on("LPUSH", b"key").arg("value").number(10).bytes(), 3 + 5 + 2);
+        assert_eq!(Command::set(b"key", "value".into(), None, false).bytes(), 3 + 5);
     }
 }

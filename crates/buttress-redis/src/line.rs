@@ -12,7 +12,7 @@ use fred::{
     error::{Error as FredError, ErrorKind as FredKind},
     interfaces::{ClientLike as _, TrackingInterface as _},
     types::{
-        ConnectHandle, Key,
+        ConnectHandle, Key, Value,
         client::Invalidation,
         config::{Config, ConnectionConfig, Options, PerformanceConfig, Server, TcpConfig},
     },
@@ -93,22 +93,15 @@ impl Line {
 
     /// Sends one command and waits for the next reply in order. Nothing proves yet that it is the reply to this command.
     pub(crate) async fn ask(&self, command: Command, deadline: Instant) -> Result<Reply, Error> {
-        let permit =
-            self.gate.enter(command.bytes()).map_err(|full| Error::new(ErrorKind::Overloaded, full.as_str()))?;
-        let reply = self.exchange(command, None, deadline.saturating_duration_since(Instant::now())).await;
-        if !matches!(&reply, Err(error) if error.kind().may_have_happened()) {
-            permit.answered();
-        }
-        reply
+        let bytes = command.bytes();
+        self.admitted(bytes, self.exchange(command, None, deadline.saturating_duration_since(Instant::now()))).await
     }
 
-    /// Sends one command and, right behind it, a nonce. The reply is believed if the nonce comes back in the next place.
+    /// Sends one command with a nonce behind it. The reply is believed if the nonce comes back in the next place.
     pub(crate) async fn ask_proven(&self, command: Command, deadline: Instant) -> Result<Reply, Error> {
-        let nonce = Nonce::next().to_bytes();
-        let echo = Command::new("PING").beside(&command).arg(nonce.clone());
-        // Both are queued at the first poll, in this order.
-        let (reply, echo) = tokio::join!(biased; self.ask(command, deadline), self.ask(echo, deadline));
-        prove(reply, echo, &nonce)
+        let bytes = command.bytes();
+        self.admitted(bytes, self.exchange_proven(command, None, deadline.saturating_duration_since(Instant::now())))
+            .await
     }
 
     /// Whether every node answers within `limit`, and with the answer to this question. What was left behind before is gone by then.
@@ -160,14 +153,15 @@ impl Line {
         node: Option<Server>,
         limit: Duration,
     ) -> Result<Reply, Error> {
-        if limit.is_zero() {
-            return Err(Error::new(ErrorKind::Unavailable, "the deadline passed before the command was sent"));
-        }
-        let options = Options { timeout: Some(limit), max_attempts: Some(1), cluster_node: node, ..Options::default() };
-        command.send(self.client.with_options(&options)).await.map_err(|error| classify(&error))?
+        let options = options(node, limit)?;
+        let reply = command.send(&self.client.with_options(&options)).await;
+        reply.map(Reply::from_value).map_err(|error| classify(&error))
     }
 
     /// The same with a nonce behind it: the reply is believed if the nonce comes back in the next place.
+    ///
+    /// The two are written one right behind the other before anything is read. Sent apart they would prove nothing: the client drops
+    /// a reply that nobody waits for, so the true reply to the first, coming behind a false one, could be gone before the nonce is sent.
     pub(crate) async fn exchange_proven(
         &self,
         command: Command,
@@ -176,12 +170,25 @@ impl Line {
     ) -> Result<Reply, Error> {
         let nonce = Nonce::next().to_bytes();
         let echo = Command::new("PING").beside(&command).arg(nonce.clone());
-        // Both are queued at the first poll, in this order.
-        let both = async {
-            tokio::join!(biased; self.exchange(command, node.clone(), limit), self.exchange(echo, node.clone(), limit))
-        };
-        let (reply, echo) = both.await;
-        prove(reply, echo, &nonce)
+        let options = options(node, limit)?;
+        let pair = self.client.pipeline().with_options(&options);
+        for command in [command, echo] {
+            command.send(&pair).await.map_err(|error| classify(&error))?;
+        }
+        prove(pair.try_all().await, nonce)
+    }
+
+    async fn admitted(
+        &self,
+        bytes: usize,
+        exchange: impl Future<Output = Result<Reply, Error>>,
+    ) -> Result<Reply, Error> {
+        let permit = self.gate.enter(bytes).map_err(|full| Error::new(ErrorKind::Overloaded, full.as_str()))?;
+        let reply = exchange.await;
+        if !matches!(&reply, Err(error) if error.kind().may_have_happened()) {
+            permit.answered();
+        }
+        reply
     }
 
     async fn probe_nodes(&self, limit: Duration) -> Result<(), Error> {
@@ -239,13 +246,28 @@ impl Drop for Driver {
     }
 }
 
-/// The reply, if what came in the place behind it is the nonce.
-fn prove(reply: Result<Reply, Error>, echo: Result<Reply, Error>, nonce: &Bytes) -> Result<Reply, Error> {
-    match echo {
-        Ok(Reply::Bytes(word)) if word == nonce => reply,
-        Ok(_) => Err(Error::new(ErrorKind::Unproven, "the nonce did not come back behind the reply")),
-        // Without its proof a reply is no better than none; a refusal that came first says more.
-        Err(silence) => Err(reply.err().unwrap_or(silence)),
+fn options(node: Option<Server>, limit: Duration) -> Result<Options, Error> {
+    if limit.is_zero() {
+        // To the client it would mean no limit.
+        return Err(Error::new(ErrorKind::Unavailable, "the deadline passed before the command was sent"));
+    }
+    Ok(Options { timeout: Some(limit), max_attempts: Some(1), cluster_node: node, ..Options::default() })
+}
+
+/// The first of two replies, if the second is the nonce.
+fn prove(replies: Vec<Result<Value, FredError>>, nonce: Bytes) -> Result<Reply, Error> {
+    let mut replies = replies.into_iter();
+    match (replies.next(), replies.next()) {
+        (Some(reply), Some(Ok(echo))) if Reply::from_value(echo.clone()) == Reply::Bytes(nonce) => {
+            reply.map(Reply::from_value).map_err(|error| classify(&error))
+        }
+        // One error for both: they were not sent, or not answered.
+        (Some(Err(error)), None) => Err(classify(&error)),
+        // The server is not serving anyone: it loads, runs a script, or does not know who we are.
+        (Some(Err(error)), Some(Err(other))) if classify(&error).kind() == classify(&other).kind() => {
+            Err(classify(&error))
+        }
+        _ => Err(Error::new(ErrorKind::Unproven, "the nonce did not come back behind the reply")),
     }
 }
 
@@ -275,6 +297,36 @@ mod tests {
     #[track_caller]
     fn check(kind: FredKind, text: &'static str, expected: ErrorKind) {
         assert_eq!(classify(&FredError::new(kind, text)).kind(), expected, "{text}");
+    }
+
+    fn refused(text: &'static str) -> Result<Value, FredError> {
+        Err(FredError::new(FredKind::Unknown, text))
+    }
+
+    fn said(text: &'static str) -> Result<Value, FredError> {
+        Ok(Value::String(text.into()))
+    }
+
+    #[track_caller]
+    fn check_proof(replies: Vec<Result<Value, FredError>>, expected: Result<&'static str, ErrorKind>) {
+        let proven = prove(replies, Bytes::from_static(b"bt-1"));
+        assert_eq!(proven.map_err(|error| error.kind()), expected.map(|text| Reply::Bytes(text.into())));
+    }
+
+    #[test]
+    fn a_reply_is_believed_before_its_nonce_only() {
+        let denied = Err(ErrorKind::Rejected(Rejection::Denied));
+        check_proof(vec![said("OK"), said("bt-1")], Ok("OK"));
+        check_proof(vec![refused("NOPERM"), said("bt-1")], denied);
+        check_proof(vec![said("OK"), said("bt-2")], Err(ErrorKind::Unproven));
+        check_proof(vec![said("bt-1"), said("OK")], Err(ErrorKind::Unproven));
+        check_proof(vec![said("OK"), Ok(Value::Null)], Err(ErrorKind::Unproven));
+        check_proof(vec![said("bt-1")], Err(ErrorKind::Unproven));
+        check_proof(vec![], Err(ErrorKind::Unproven));
+        check_proof(vec![said("OK"), refused("OOM")], Err(ErrorKind::Unproven));
+        check_proof(vec![refused("OOM"), refused("NOPERM")], Err(ErrorKind::Unproven));
+        check_proof(vec![refused("NOAUTH"), refused("NOAUTH")], denied);
+        check_proof(vec![Err(FredError::new(FredKind::Timeout, ""))], Err(ErrorKind::TimedOut));
     }
 
     #[test]

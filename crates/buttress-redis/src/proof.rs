@@ -5,8 +5,8 @@
 //! Nothing that leaves this crate rests on that order:
 //!
 //! - A stored value opens with the digest of the key it belongs to ([`seal`]), and is believed only under that key ([`open`]).
-//! - Every other command is followed by a `PING` with a nonce ([`Nonce`]) and is believed only if the nonce comes back in
-//!   the next place: had a frame been added or lost before, some other reply would stand there.
+//! - Every other command is written together with a `PING` that carries a nonce ([`Nonce`]), and its reply is believed only if
+//!   the nonce comes back in the next place: had a frame been added or lost before, some other reply would stand there.
 //!
 //! The digest guards against mix-ups, not against someone who may write to Redis.
 
