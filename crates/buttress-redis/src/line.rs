@@ -4,7 +4,7 @@
 //! it can neither send a command twice nor carry a wrong count or a full queue into the next connection. Opening the next one
 //! is the supervisor's work.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fred::{
@@ -50,6 +50,9 @@ pub(crate) struct Line {
 /// What drives a connection. Dropped, it ends the connection at once and closes its sockets.
 #[derive(Debug)]
 pub(crate) struct Driver(ConnectHandle);
+
+/// A reply to come. Boxed, because the client's futures nest deeply: their types and their size would go into every caller's own.
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
 
 /// Steps that an opening may take, each of them bounded by the connection deadline: nodes to try, greeting, topology.
 const OPENING_STEPS: u32 = 8;
@@ -147,42 +150,33 @@ impl Line {
     }
 
     /// Sends one command to `node`, outside the gate.
-    pub(crate) async fn exchange(
-        &self,
-        command: Command,
-        node: Option<Server>,
-        limit: Duration,
-    ) -> Result<Reply, Error> {
-        let options = options(node, limit)?;
-        let reply = command.send(&self.client.with_options(&options)).await;
-        reply.map(Reply::from_value).map_err(|error| classify(&error))
+    pub(crate) fn exchange(&self, command: Command, node: Option<Server>, limit: Duration) -> Answer<'_> {
+        Box::pin(async move {
+            let options = options(node, limit)?;
+            let reply = command.send(&self.client.with_options(&options)).await;
+            reply.map(Reply::from_value).map_err(|error| classify(&error))
+        })
     }
 
     /// The same with a nonce behind it: the reply is believed if the nonce comes back in the next place.
     ///
-    /// The two are written one right behind the other before anything is read. Sent apart they would prove nothing: the client drops
-    /// a reply that nobody waits for, so the true reply to the first, coming behind a false one, could be gone before the nonce is sent.
-    pub(crate) async fn exchange_proven(
-        &self,
-        command: Command,
-        node: Option<Server>,
-        limit: Duration,
-    ) -> Result<Reply, Error> {
-        let nonce = Nonce::next().to_bytes();
-        let echo = Command::new("PING").beside(&command).arg(nonce.clone());
-        let options = options(node, limit)?;
-        let pair = self.client.pipeline().with_options(&options);
-        for command in [command, echo] {
-            command.send(&pair).await.map_err(|error| classify(&error))?;
-        }
-        prove(pair.try_all().await, nonce)
+    /// The two are written one right behind the other before anything is read. Sent apart they would prove nothing: the client
+    /// drops a reply that nobody waits for, so the true reply to the first, coming behind a false one, could be gone before
+    /// the nonce is sent.
+    pub(crate) fn exchange_proven(&self, command: Command, node: Option<Server>, limit: Duration) -> Answer<'_> {
+        Box::pin(async move {
+            let nonce = Nonce::next().to_bytes();
+            let echo = Command::new("PING").beside(&command).arg(nonce.clone());
+            let options = options(node, limit)?;
+            let pair = self.client.pipeline().with_options(&options);
+            for command in [command, echo] {
+                command.send(&pair).await.map_err(|error| classify(&error))?;
+            }
+            prove(pair.try_all().await, nonce)
+        })
     }
 
-    async fn admitted(
-        &self,
-        bytes: usize,
-        exchange: impl Future<Output = Result<Reply, Error>>,
-    ) -> Result<Reply, Error> {
+    async fn admitted(&self, bytes: usize, exchange: Answer<'_>) -> Result<Reply, Error> {
         let permit = self.gate.enter(bytes).map_err(|full| Error::new(ErrorKind::Overloaded, full.as_str()))?;
         let reply = exchange.await;
         if !matches!(&reply, Err(error) if error.kind().may_have_happened()) {
