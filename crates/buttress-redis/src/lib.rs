@@ -1,4 +1,4 @@
-//! Redis through `fred`, made safe.
+//! Redis through `fred`, made safe: the way to Redis that every layer shares.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -11,6 +11,54 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! No type of `fred` is in the signatures, but for `From<&fred::clients::Client>`, which borrows a configuration. Redis 6.2 or
+//! Valkey 7.2 is enough.
+//!
+//! # When Redis is away
+//!
+//! | | |
+//! |---|---|
+//! | away at the start | [`Redis::connect`] returns all the same; commands fail as unavailable until Redis is there, then go through |
+//! | away later, or killed | a command in flight fails as disconnected, later ones as unavailable, in microseconds; connected again within half a second of its return |
+//! | hung | each command in flight costs its caller one [deadline](RedisOptions::deadline), then all fail at once; the connection is left after three silent probes |
+//! | a master that hangs or dies behind sentinels | as above, and the new master is found once the sentinels have chosen it |
+//! | too slow for what is asked of it | beyond the [queue](RedisOptions::queue) commands fail as overloaded; memory stays flat |
+//!
+//! A command is sent once, never again after a lost reply: [`ErrorKind::may_have_happened`] tells which failures leave open
+//! whether it was carried out. A future that is dropped stops waiting, not the command.
+//!
+//! # What is believed
+//!
+//! Replies have nothing but their order to say whose they are, and that order has been seen to fail. So a value is stored with
+//! the digest of its key and believed under that key only; every other command is written together with a nonce, and its
+//! reply is believed only when the nonce comes back in the next place. A reply without its proof is a miss (an error to a
+//! writer), a counter, and the end of its connection. Two things are *not* proven: the `None` of [`Redis::get`] (ask
+//! [`Redis::contains`] where absence decides), and anything against someone who may write to this Redis.
+//!
+//! # Connections
+//!
+//! One for small values and scripts, opened by [`Redis::connect`]; one for large values at the first [`Redis::bodies`]; one for
+//! each [`Redis::watch`] and each [`Redis::consumer`]. None subscribes, opens a transaction or blocks beside others. Each is watched, and
+//! closed when its handle is dropped.
+//!
+//! # Clusters
+//!
+//! Each key is found on its node, [`Redis::get_many`] asks once per slot, a script's keys must share a hash tag, and a feed listens on every
+//! node. While a slot moves between nodes, its keys may be missed or refused, never wrong: `ASK` is not followed. While a
+//! master is being replaced all commands are refused, also those for the other nodes, until the cluster says that it is whole.
+//!
+//! # Metrics
+//!
+//! Each with the label `role`: `bodies`, `consumer`, `data` or `push`.
+//!
+//! | name | counts |
+//! |---|---|
+//! | `buttress_redis_up` | gauge: 1 while commands are sent |
+//! | `buttress_redis_connections_total` | connections opened |
+//! | `buttress_redis_errors_total` | commands that failed on the way or were refused, by `kind` ([`ErrorKind::as_str`]); those refused while down are not counted |
+//! | `buttress_redis_unproven_replies_total` | replies without their proof |
+//! | `buttress_redis_foreign_values_total` | values found that were not written here for that key |
 
 mod error;
 mod redis;

@@ -68,7 +68,7 @@ async fn check(fault: Fault) {
     let caller = |number: u64| {
         let (redis, right, unproven) = (redis.clone(), right.clone(), unproven.clone());
         async move {
-            for round in 0..400 {
+            for round in 0..150 {
                 let key = format!("key:{number}:{}", round % 7);
                 let word = format!("{key} in round {round}");
                 let set = redis.set(&key, &word, None, Mode::Always).await;
@@ -100,7 +100,7 @@ async fn check(fault: Fault) {
     }
     let (right, unproven) = (right.load(Ordering::Relaxed), unproven.load(Ordering::Relaxed));
     assert!(unproven > 0, "{fault:?}: no reply was ever out of step, so nothing was tested");
-    assert!(right > 1000, "{fault:?}: only {right} answers were right");
+    assert!(right > 400, "{fault:?}: only {right} answers were right");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
