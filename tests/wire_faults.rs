@@ -1,17 +1,16 @@
 //! What a fault of Redis costs its callers: one deadline at most, then a refusal at once, and soon after it heals nothing.
 //!
 //! Bounds have room for a loaded machine of two cores; the measured values are printed (`--nocapture`). One fault at a
-//! time: each test holds the [`Turn`].
+//! time: each test waits for its turn.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
 use std::time::Duration;
 
 use buttress_redis::{Error, ErrorKind, Mode, Redis, Script};
-use buttress_tests::load::{percentile, resident_bytes};
+use buttress_tests::load::{percentile, resident_bytes, turn};
 use buttress_tests::{CuttingProxy, Load, RedisServer, Sample};
 use bytes::Bytes;
-use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep, timeout};
 
 /// The default.
@@ -29,8 +28,7 @@ const MIB: usize = 1 << 20;
 
 static COUNT: Script = Script::new("count", "return redis.call('INCR', KEYS[1])");
 
-/// Two faults at a time would measure each other.
-type Turn = MutexGuard<'static, ()>;
+type Answer = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// What callers saw before, during and after a fault.
 struct Ordeal {
@@ -42,7 +40,7 @@ struct Ordeal {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_costs_one_deadline() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     let redis = connect(&server.url());
     let ordeal = Ordeal::of(mixed(&redis), ms(1_200), async || server.kill(), async || server.restart()).await;
     ordeal.check("kill -9", DEADLINE, 16 * MIB);
@@ -50,7 +48,7 @@ async fn a_killed_server_costs_one_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_server_costs_one_deadline() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     let redis = connect(&server.url());
     let ordeal = Ordeal::of(mixed(&redis), ms(2_000), async || server.stop(), async || server.cont()).await;
     ordeal.check("SIGSTOP", DEADLINE, 16 * MIB);
@@ -58,7 +56,7 @@ async fn a_hung_server_costs_one_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_server_does_not_pile_up_large_values() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     let redis = connect(&server.url());
     let ordeal = Ordeal::of(large(&redis), ms(2_000), async || server.stop(), async || server.cont()).await;
     // 64 callers hold a value each and send a copy; the queue's bytes are bounded by 32 MiB.
@@ -67,7 +65,7 @@ async fn a_hung_server_does_not_pile_up_large_values() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_black_hole_is_left_for_a_new_connection() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     let proxy = CuttingProxy::start(server.addr()).await;
     let redis = connect(&proxy.url());
     // It never heals: only a new connection helps, so recovery counts from the fault.
@@ -77,7 +75,7 @@ async fn a_black_hole_is_left_for_a_new_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_black_hole_with_full_buffers_is_left_as_well() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     let proxy = CuttingProxy::start(server.addr()).await;
     let redis = connect(&proxy.url());
     let ordeal = Ordeal::of(large(&redis), ms(0), async || proxy.freeze_existing(), async || ()).await;
@@ -86,7 +84,7 @@ async fn a_black_hole_with_full_buffers_is_left_as_well() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_away_at_the_start_is_found_when_it_comes() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     server.kill();
     let began = Instant::now();
     let redis = connect(&server.url());
@@ -97,7 +95,7 @@ async fn a_server_that_is_away_at_the_start_is_found_when_it_comes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_reply_says_so_and_the_command_is_not_sent_again() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     let proxy = CuttingProxy::start(server.addr()).await;
     let redis = connect(&proxy.url());
     redis.run(&COUNT, &["warm"], &[]).await.expect("healthy");
@@ -112,7 +110,7 @@ async fn a_lost_reply_says_so_and_the_command_is_not_sent_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_line_times_out_without_being_given_up() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     let proxy = CuttingProxy::start(server.addr()).await;
     let redis = connect(&proxy.url());
     redis.set("k", "v", None, Mode::Always).await.expect("healthy");
@@ -130,7 +128,7 @@ async fn a_slow_line_times_out_without_being_given_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropping_the_last_handle_closes_the_sockets() {
-    let (_turn, server) = (turn(), RedisServer::start());
+    let (_turn, server) = (turn().await, RedisServer::start());
     let clients =
         || server.cli(&["CLIENT", "LIST"]).text().lines().filter(|line| line.contains("name=buttress")).count();
     let redis = connect(&server.url());
@@ -242,9 +240,7 @@ impl Ordeal {
 // === Helpers ===
 
 /// Reads, writes, counts and reads of many, in turn.
-fn mixed(
-    redis: &Redis,
-) -> impl Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Clone + use<> {
+fn mixed(redis: &Redis) -> impl Fn(u64) -> Answer + Clone + use<> {
     let redis = redis.clone();
     move |number| {
         let redis = redis.clone();
@@ -261,9 +257,7 @@ fn mixed(
 }
 
 /// Writes of 100 kB on the connection for small values, which is where they hurt most.
-fn large(
-    redis: &Redis,
-) -> impl Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Clone + use<> {
+fn large(redis: &Redis) -> impl Fn(u64) -> Answer + Clone + use<> {
     let (redis, value) = (redis.clone(), Bytes::from(vec![b'x'; 100_000]));
     move |number| {
         let (redis, value) = (redis.clone(), value.clone());
@@ -283,11 +277,6 @@ async fn eventually(redis: &Redis, key: &str) -> Bytes {
 
 fn connect(url: &str) -> Redis {
     Redis::options().deadline(DEADLINE).connect(url).expect("the URL is good")
-}
-
-fn turn() -> Turn {
-    static TURN: Mutex<()> = Mutex::new(());
-    block_in_place(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 const fn ms(millis: u64) -> Duration {

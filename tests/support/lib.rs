@@ -26,9 +26,11 @@ pub mod proxy;
 pub mod fake;
 pub mod certs;
 pub mod load;
+pub mod counters;
 
 pub use certs::Certificates;
 pub use cluster::RedisCluster;
+pub use counters::Counters;
 pub use fake::{Answer, FakeRedis};
 pub use load::{Load, Sample};
 pub use proxy::CuttingProxy;

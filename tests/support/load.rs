@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -87,6 +88,12 @@ impl<O> Sample<O> {
     pub fn ended(&self) -> Duration {
         self.at + self.took
     }
+}
+
+/// Waits until no other test of this process holds the turn: for tests that measure, or share what they measure.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
 }
 
 /// The value below which this share of all lie; zero of none.

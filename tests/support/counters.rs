@@ -1,0 +1,66 @@
+//! [`Counters`]: what a process counted through the `metrics` facade, for tests that must know that a thing happened.
+//!
+//! ```
+//! let counters = buttress_tests::Counters::install();
+//! metrics::counter!("doors_opened_total", "side" => "left").increment(2);
+//! metrics::counter!("doors_opened_total", "side" => "right").increment(1);
+//! assert_eq!(counters.get("doors_opened_total"), 3);
+//! ```
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+/// The counters of this process, summed over their labels. Gauges and histograms are not kept.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    by_name: Arc<Mutex<HashMap<String, Arc<AtomicU64>>>>,
+}
+
+// === impl Counters ===
+
+impl Counters {
+    /// Begins to count, at the first call in a process; the same counters at each later one.
+    ///
+    /// # Panics
+    /// When somebody else installed a recorder before.
+    pub fn install() -> &'static Self {
+        static INSTALLED: OnceLock<Counters> = OnceLock::new();
+        INSTALLED.get_or_init(|| {
+            let counters = Self::default();
+            metrics::set_global_recorder(counters.clone()).expect("nobody else records in a test");
+            counters
+        })
+    }
+
+    /// The count so far; zero for a name that never counted.
+    #[must_use]
+    pub fn get(&self, name: &str) -> u64 {
+        self.cell(name).load(Ordering::Relaxed)
+    }
+
+    fn cell(&self, name: &str) -> Arc<AtomicU64> {
+        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(by_name.entry(name.to_owned()).or_default())
+    }
+}
+
+impl Recorder for Counters {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.cell(key.name()))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
