@@ -96,9 +96,11 @@ async fn serve(listener: TcpListener, script: Arc<Script>, commands: Arc<AtomicU
 async fn talk(line: u64, stream: TcpStream, script: Arc<Script>, commands: Arc<AtomicU64>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
+    let mut is_resp3 = false;
     while let Some(command) = read_command(line, &mut stream).await? {
         commands.fetch_add(1, Ordering::SeqCst);
-        match script(&command).unwrap_or_else(|| usual(&command)) {
+        is_resp3 |= command.name() == "HELLO" && command.arg(1) == b"3";
+        match script(&command).unwrap_or_else(|| usual(&command, is_resp3)) {
             Answer::Say(bytes) => stream.get_mut().write_all(&bytes).await?,
             Answer::Silence => {}
             Answer::HangUp => return Ok(()),
@@ -108,7 +110,11 @@ async fn talk(line: u64, stream: TcpStream, script: Arc<Script>, commands: Arc<A
 }
 
 /// What an empty server says to a client that introduces itself, pings and asks.
-fn usual(command: &Command) -> Answer {
+fn usual(command: &Command, is_resp3: bool) -> Answer {
+    if command.name() == "PING" && !command.arg(1).is_empty() {
+        let word = command.arg(1);
+        return Answer::Say([format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat());
+    }
     let said: &[u8] = match (command.name(), command.arg(1).to_ascii_uppercase().as_slice()) {
         ("PING", _) => b"+PONG\r\n",
         ("HELLO", b"3") => {
@@ -117,6 +123,7 @@ fn usual(command: &Command) -> Answer {
         }
         ("INFO", _) => b"$22\r\nredis_version:7.0.15\r\n\r\n",
         ("CLIENT", b"ID") => b":1\r\n",
+        ("GET", _) if is_resp3 => b"_\r\n",
         ("GET", _) => b"$-1\r\n",
         ("DEL" | "EXISTS", _) => b":0\r\n",
         _ => b"+OK\r\n",
@@ -125,26 +132,36 @@ fn usual(command: &Command) -> Answer {
 }
 
 async fn read_command(line: u64, stream: &mut BufReader<TcpStream>) -> io::Result<Option<Command>> {
-    let Some(count) = read_length(stream, '*').await? else { return Ok(None) };
-    let mut args = Vec::with_capacity(count);
-    for _ in 0..count {
-        let Some(len) = read_length(stream, '$').await? else { return Ok(None) };
-        let mut arg = vec![0; len + 2];
-        stream.read_exact(&mut arg).await?;
-        arg.truncate(len);
-        args.push(arg);
-    }
+    let Some(head) = read_head(stream).await? else { return Ok(None) };
+    let args = match head.strip_prefix('*') {
+        Some(count) => read_args(parse(count)?, stream).await?,
+        // Greetings come as a line of words.
+        None => head.split_whitespace().map(|word| word.as_bytes().to_vec()).collect(),
+    };
     let name = args.first().map(|name| String::from_utf8_lossy(name).to_ascii_uppercase()).unwrap_or_default();
     Ok(Some(Command { line, name, args }))
 }
 
-async fn read_length(stream: &mut BufReader<TcpStream>, mark: char) -> io::Result<Option<usize>> {
-    let mut head = String::new();
-    if stream.read_line(&mut head).await? == 0 {
-        return Ok(None);
+async fn read_args(count: usize, stream: &mut BufReader<TcpStream>) -> io::Result<Vec<Vec<u8>>> {
+    let mut args = Vec::with_capacity(count);
+    for _ in 0..count {
+        let head = read_head(stream).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut arg = vec![0; parse(head.strip_prefix('$').unwrap_or_default())? + 2];
+        stream.read_exact(&mut arg).await?;
+        arg.truncate(arg.len() - 2);
+        args.push(arg);
     }
-    let number = head.trim_end().strip_prefix(mark).and_then(|number| number.parse().ok());
-    number.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    Ok(args)
+}
+
+async fn read_head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<String>> {
+    let mut head = String::new();
+    let len = stream.read_line(&mut head).await?;
+    Ok((len > 0).then(|| head.trim_end().to_owned()))
+}
+
+fn parse(number: &str) -> io::Result<usize> {
+    number.parse().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 // === impl Command ===
