@@ -55,10 +55,11 @@ impl RedisCluster {
         &self.nodes
     }
 
-    /// `redis-cluster://127.0.0.1:port` of the first node.
+    /// `redis-cluster://127.0.0.1:port?node=127.0.0.1:port&…`, naming every node.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis-cluster://127.0.0.1:{}", self.nodes[0].port())
+        let others: Vec<_> = self.nodes[1..].iter().map(|node| format!("node=127.0.0.1:{}", node.port())).collect();
+        format!("redis-cluster://127.0.0.1:{}?{}", self.nodes[0].port(), others.join("&"))
     }
 
     /// The slot of a key.
