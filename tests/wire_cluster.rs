@@ -93,7 +93,7 @@ async fn masters_that_hang_and_die_are_replaced() {
     let (_turn, cluster) = (turn().await, block_in_place(|| RedisCluster::start(3, 1)));
     let redis = connect(&cluster).await;
     fill(&redis).await;
-    sleep(ms(200)).await; // replication is asynchronous
+    block_in_place(|| cluster.await_replicas());
 
     let right = Arc::new(AtomicUsize::new(0));
     let load = Load::start(CALLERS, ms(2), reads(&redis, &right));
@@ -106,7 +106,6 @@ async fn masters_that_hang_and_die_are_replaced() {
         }
         let heir = &cluster.nodes()[node + 3];
         let promoted = until(&load, broke, async || heir.info("role").as_deref() == Some("master")).await;
-        println!("{fault}: promoted after {promoted:?}; {:?}", redis.health());
         let back = until(&load, broke, async || serves_all(&redis).await).await;
         println!("{fault}: promoted after {promoted:?}, all keys served after {back:?}");
         assert!(back < ms(10_000), "all keys after {back:?}");

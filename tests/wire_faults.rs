@@ -50,7 +50,7 @@ async fn a_killed_server_costs_one_deadline() {
 async fn a_hung_server_costs_one_deadline() {
     let (_turn, server) = (turn().await, RedisServer::start());
     let redis = connect(&server.url());
-    let ordeal = Ordeal::of(mixed(&redis), ms(2_000), async || server.stop(), async || server.cont()).await;
+    let ordeal = Ordeal::of(mixed(&redis), ms(1_500), async || server.stop(), async || server.cont()).await;
     ordeal.check("SIGSTOP", DEADLINE, 16 * MIB);
 }
 
@@ -58,7 +58,7 @@ async fn a_hung_server_costs_one_deadline() {
 async fn a_hung_server_does_not_pile_up_large_values() {
     let (_turn, server) = (turn().await, RedisServer::start());
     let redis = connect(&server.url());
-    let ordeal = Ordeal::of(large(&redis), ms(2_000), async || server.stop(), async || server.cont()).await;
+    let ordeal = Ordeal::of(large(&redis), ms(1_500), async || server.stop(), async || server.cont()).await;
     // 64 callers hold a value each and send a copy; the queue's bytes are bounded by 32 MiB.
     ordeal.check("SIGSTOP, SET 100 kB", DEADLINE, 64 * MIB);
 }
@@ -150,21 +150,21 @@ async fn dropping_the_last_handle_closes_the_sockets() {
 // === impl Ordeal ===
 
 impl Ordeal {
-    /// Lets callers work, breaks something for a while, heals it, and looks on for another second and a half.
+    /// Lets callers work, breaks something for a while, heals it, and looks on for another second.
     async fn of<F, Call>(call: F, outage: Duration, hurt: impl AsyncFnOnce(), heal: impl AsyncFnOnce()) -> Self
     where
         F: Fn(u64) -> Call + Clone + Send + 'static,
         Call: Future<Output = Result<(), Error>> + Send,
     {
         let load = Load::start(CALLERS, ms(2), call);
-        sleep(ms(400)).await;
+        sleep(ms(300)).await;
         let (before, broke) = (resident_bytes(), load.now());
         hurt().await;
         sleep(outage).await;
         let mut held = resident_bytes();
         heal().await;
         let healed = load.now();
-        for _ in 0..15 {
+        for _ in 0..10 {
             held = held.max(resident_bytes());
             sleep(ms(100)).await;
         }

@@ -232,9 +232,14 @@ async fn who_speaks_another_protocol_or_hangs_up_is_unavailable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_without_its_proof_is_not_believed() {
-    // Two answers to one command: where the nonce should stand, something else does.
-    let server = FakeRedis::start(|command| match command.name() {
-        "SET" => Some(Answer::Say(b"+OK\r\n$3\r\nbt-\r\n".to_vec())),
+    // Where the nonce should stand, something else does.
+    let is_set = AtomicBool::new(false);
+    let server = FakeRedis::start(move |command| match command.name() {
+        "SET" => {
+            is_set.store(true, Ordering::SeqCst);
+            None
+        }
+        "PING" if is_set.load(Ordering::SeqCst) => Some(Answer::Say(b"$3\r\nbt-\r\n".to_vec())),
         _ => None,
     })
     .await;

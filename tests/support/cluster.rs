@@ -107,6 +107,19 @@ impl RedisCluster {
         }
     }
 
+    /// Waits until every replica has all that its master has: a link that is up may still not carry anything for a second.
+    ///
+    /// # Panics
+    /// When that takes longer than fifteen seconds.
+    pub fn await_replicas(&self) {
+        let has_all = |(place, replica): (usize, &RedisServer)| {
+            let master = self.nodes[place % self.masters].info("master_repl_offset");
+            master.is_some_and(|offset| offset != "0" && Some(offset) == replica.info("slave_repl_offset"))
+        };
+        let replicas = || self.nodes.iter().enumerate().skip(self.masters);
+        eventually("the replicas have all that their masters have", || replicas().all(has_all));
+    }
+
     fn hand_out_slots(&self) {
         for master in 0..self.masters {
             let mine = (0..SLOTS).filter(|slot| slot * self.masters / SLOTS == master).map(|slot| slot.to_string());
