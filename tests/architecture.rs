@@ -208,8 +208,8 @@ fn skeleton_faults(home: &Path) -> Vec<String> {
     let has = |noun: &str| declared.iter().any(|module| module == noun);
     let mut needed = EVERY_LAYER_HAS.to_vec();
     if has("redis") {
-        // Whoever writes to Redis says under which keys, and behind which port.
-        needed.extend(["key", "store"]);
+        // Whoever writes to Redis says under which keys.
+        needed.push("key");
     }
     let missing = needed.iter().filter(|noun| !has(noun)).map(|noun| format!("{} lacks {noun}.rs", home.display()));
     let mut wrong: Vec<_> = missing.collect();
