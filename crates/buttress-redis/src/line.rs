@@ -4,7 +4,7 @@
 //! it can neither send a command twice nor carry a wrong count or a full queue into the next connection. Opening the next one
 //! is the supervisor's work.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fred::{
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// What is needed to open a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) config: Config,
     /// For the socket, and again for each step of the greeting.
@@ -74,6 +74,13 @@ impl Plan {
             tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },
             ..ConnectionConfig::default()
         }
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the configuration: it holds the password.
+        f.debug_struct("Plan").field("name", &self.name).field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The handle, and its verbs.
 
 use std::{
+    fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use crate::{
 /// The way to Redis: cheap to clone, share one.
 ///
 /// Dropping the last clone closes its sockets and ends its tasks.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Redis {
     core: Arc<Core>,
     role: Role,
@@ -52,7 +53,6 @@ pub enum Health {
     Up,
 }
 
-#[derive(Debug)]
 struct Core {
     options: RedisOptions,
     config: Config,
@@ -270,6 +270,13 @@ impl Redis {
         let number =
             self.link().ask(command, Proof::Nonce).await?.as_int().and_then(|number| u64::try_from(number).ok());
         number.ok_or_else(|| Error::malformed("no number where one was expected"))
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the configuration: it holds the password.
+        f.debug_struct("Redis").field("role", &self.role).field("health", &self.health()).finish_non_exhaustive()
     }
 }
 

@@ -130,7 +130,10 @@ async fn a_password_is_asked_for_and_may_be_wrong() {
         let Health::Down { error, .. } = redis.health() else { panic!("not down") };
         assert!(error.to_string().starts_with("denied: "), "{error}");
     }
-    let redis = Redis::options().password("secret").connect(&server.url()).unwrap();
+    let redis = Redis::options().password("secret").connect(&format!("redis://127.0.0.1:{}", server.port())).unwrap();
+    let shown =
+        format!("{redis:?} {:?} {:?} {:?}", redis.watch("p:"), redis.consumer(), Redis::options().password("secret"));
+    assert!(!shown.contains("secret"), "{shown}");
     assert_eq!(redis.get("k").await.unwrap(), None);
 }
 
