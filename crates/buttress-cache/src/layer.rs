@@ -32,7 +32,7 @@ use crate::service::CacheService;
 #[must_use]
 pub struct CacheLayer {
     cache: Cache,
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 /// What the service needs to know of its layer.
@@ -61,68 +61,69 @@ impl CacheLayer {
     /// A layer over this cache. Layers that are given clones of one cache share its entries: give a service with
     /// other answers for the same URIs a cache, or a [`key`](Self::key), of its own.
     pub fn new(cache: Cache) -> Self {
-        Self { cache, settings: Settings::default() }
+        Self { cache, settings: Arc::default() }
     }
 
     /// How this cache calls itself in `Cache-Status` (RFC 9211). Default: `Buttress`. Kept short, since each response
     /// carries it.
     pub fn name(mut self, name: CacheName) -> Self {
-        self.settings.name = name;
+        self.set().name = name;
         self
     }
 
     /// The rules of storing and reuse. Default: RFC 9111 for a shared cache, `CDN-Cache-Control` before
     /// `Cache-Control`. Replaces what [`default_ttl`](Self::default_ttl) set.
     pub fn rules(mut self, rules: Rules) -> Self {
-        self.settings.rules = rules;
+        self.set().rules = rules;
         self
     }
 
     /// How long a response is fresh whose handler says nothing about it. Default: such responses are not stored,
     /// unless `Last-Modified` allows an estimate (RFC 9111 section 4.2.2).
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.settings.rules = self.settings.rules.default_lifetime(ttl);
+        let rules = self.settings.rules.clone().default_lifetime(ttl);
+        self.set().rules = rules;
         self
     }
 
     /// How request fields are brought into one form before variants are compared. Default: by meaning, without a
     /// list of codings or languages. A list keeps the number of variants small.
     pub fn normalization(mut self, normalization: Normalization) -> Self {
-        self.settings.normalization = normalization;
+        self.set().normalization = normalization;
         self
     }
 
     /// What a response is found by. Default: [`Key::of`], which is complete. A key that leaves out something the
     /// service looks at serves one client's response to another.
     pub fn key(mut self, key: impl Fn(&request::Parts) -> Key + Send + Sync + 'static) -> Self {
-        self.settings.key = Some(Arc::new(key));
+        self.set().key = Some(Arc::new(key));
         self
     }
 
     /// Requests that go past the cache. Default: none but those that HTTP keeps from it.
     pub fn bypass(mut self, bypass: impl Fn(&request::Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.bypass = Some(Arc::new(bypass));
+        self.set().bypass = Some(Arc::new(bypass));
         self
     }
 
     /// The largest body that is stored, in bytes. Default: 8 MiB. Larger ones pass through; nothing is lost but the
     /// memory that was spent until it showed.
     pub fn max_body(mut self, bytes: u64) -> Self {
-        self.settings.max_body = bytes;
+        self.set().max_body = bytes;
         self
     }
 
     /// How long an entry with a validator is kept past its freshness, so that it can be validated rather than sent
     /// again. Default: ten minutes. Costs store memory, and saves bodies.
     pub fn keep_stale(mut self, time: Duration) -> Self {
-        self.settings.keep_stale = time;
+        self.set().keep_stale = time;
         self
     }
 
     /// How long a request waits for another one that fetches the same key. Default: five seconds; then it goes to the
     /// service itself, and its response is not stored.
     pub fn wait(mut self, time: Duration) -> Self {
-        self.settings.wait = time;
+        self.set().wait = time;
         self
     }
 
@@ -130,28 +131,32 @@ impl CacheLayer {
     /// heuristic or [`default_ttl`](Self::default_ttl). Default: no, since a handler that reads cookies and forgets
     /// `Cache-Control` would show one visitor's page to all.
     pub fn share_cookies(mut self, yes: bool) -> Self {
-        self.settings.share_cookies = yes;
+        self.set().share_cookies = yes;
         self
     }
 
     /// Whether a response to a request with `Authorization` may be stored where RFC 9111 section 3.5 allows it:
     /// when it says `public`, `s-maxage` or `must-revalidate`. Default: no.
     pub fn share_authorized(mut self, yes: bool) -> Self {
-        self.settings.share_authorized = yes;
+        self.set().share_authorized = yes;
         self
     }
 
     /// Whether a response with `Set-Cookie` may be stored, without that field. Default: no, such a response is not
     /// stored at all. `Set-Cookie` itself is never replayed.
     pub fn drop_set_cookie(mut self, yes: bool) -> Self {
-        self.settings.drop_set_cookie = yes;
+        self.set().drop_set_cookie = yes;
         self
     }
 
     /// Whether responses say in `Cache-Status` what became of them. Default: yes.
     pub fn announce(mut self, yes: bool) -> Self {
-        self.settings.announce = yes;
+        self.set().announce = yes;
         self
+    }
+
+    fn set(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
     }
 }
 
@@ -159,7 +164,7 @@ impl<S> Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CacheService::new(inner, self.cache.clone(), Arc::new(self.settings.clone()))
+        CacheService::new(inner, self.cache.clone(), Arc::clone(&self.settings))
     }
 }
 

@@ -1,0 +1,110 @@
+//! The admin listener: is it alive, is it ready, what has it counted.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use buttress::core::Refusal;
+use buttress::redis::Redis;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+use crate::config::{Config, Problem};
+
+/// What the admin listener answers from.
+pub(crate) struct Admin {
+    /// Of the token, so that comparing takes the same time whatever is sent.
+    token: Option<blake3::Hash>,
+    metrics: Option<PrometheusHandle>,
+    redis: Option<Redis>,
+}
+
+/// Collects metrics, if anybody can ask for them.
+pub(crate) fn recorder(config: &Config) -> Result<Option<PrometheusHandle>, Problem> {
+    let Some(admin) = config.admin else { return Ok(None) };
+    PrometheusBuilder::new().install_recorder().map(Some).map_err(|error| Problem::new("--admin", admin, error))
+}
+
+/// Serves until the task is aborted.
+pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
+    let admin = Arc::new(admin);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            continue;
+        };
+        let admin = Arc::clone(&admin);
+        tokio::spawn(async move {
+            let service = service_fn(|request: Request<Incoming>| {
+                let response = admin.answer(request.method(), request.uri().path(), request.headers());
+                async { Ok::<_, Infallible>(response.map(Full::new)) }
+            });
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            server.http1().timer(TokioTimer::new());
+            if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+                tracing::debug!(%error, "an admin connection ended badly");
+            }
+        });
+    }
+}
+
+// === impl Admin ===
+
+impl Admin {
+    pub(crate) fn new(token: Option<String>, metrics: Option<PrometheusHandle>, redis: Option<Redis>) -> Self {
+        Self { token: token.map(|token| blake3::hash(token.as_bytes())), metrics, redis }
+    }
+
+    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Bytes> {
+        if !self.admits(headers) {
+            return Refusal::new(StatusCode::UNAUTHORIZED, "no-token")
+                .detail("the admin listener wants its bearer token")
+                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+                .response(headers);
+        }
+        match (method, path) {
+            (&Method::GET | &Method::HEAD, "/healthz") => text("alive\n"),
+            (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
+            (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
+            _ => Refusal::new(StatusCode::NOT_FOUND, "no-such-page")
+                .detail("there are /healthz, /readyz and /metrics")
+                .response(headers),
+        }
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = self.token else { return true };
+        let sent = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        sent.is_some_and(|sent| blake3::hash(sent) == token)
+    }
+
+    /// Ready as long as it listens: the cache serves without Redis too, only slower. What Redis does is said all the same.
+    fn ready(&self) -> Response<Bytes> {
+        text(match &self.redis {
+            None => "ready\n",
+            Some(redis) if redis.is_up() => "ready, redis is up\n",
+            Some(_) => "ready, redis is away\n",
+        })
+    }
+
+    fn metrics(&self) -> Response<Bytes> {
+        let Some(metrics) = &self.metrics else { return text("") };
+        metrics.run_upkeep();
+        let mut response = text(metrics.render());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+        response
+    }
+}
+
+fn text(body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

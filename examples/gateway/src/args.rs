@@ -1,0 +1,53 @@
+//! The command line, and its twins in the environment.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::config::Problem;
+
+/// A caching reverse proxy made of the buttress layers.
+///
+/// A flag wins over its environment variable, that over the file, that over the default.
+#[derive(Debug, Default, Parser)]
+#[command(version, about)]
+pub(crate) struct Args {
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, env = "GATEWAY_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+    /// The service behind the cache [default: a demo origin in this process]
+    #[arg(long, env = "GATEWAY_UPSTREAM", value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+    /// Share the cache through Redis [default: in this process alone]
+    #[arg(long, env = "GATEWAY_REDIS", value_name = "URL")]
+    pub(crate) redis: Option<String>,
+    /// A TOML file with all settings
+    #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Serve /healthz, /readyz and /metrics there [default: off]
+    #[arg(long, env = "GATEWAY_ADMIN", value_name = "ADDR:PORT")]
+    pub(crate) admin: Option<String>,
+    /// Bearer token for the admin listener; required when it is not on a loopback address
+    #[arg(long, env = "GATEWAY_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) admin_token: Option<String>,
+    /// Certificate chain for TLS, in PEM
+    #[arg(long, env = "GATEWAY_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key for TLS, in PEM
+    #[arg(long, env = "GATEWAY_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Seconds that requests in flight are given after SIGTERM [default: 30]
+    #[arg(long, env = "GATEWAY_GRACE", value_name = "SECONDS")]
+    pub(crate) grace: Option<String>,
+    /// Threads that serve [default: one per core]
+    #[arg(long, env = "GATEWAY_WORKERS", value_name = "COUNT")]
+    pub(crate) workers: Option<String>,
+    /// What the cache may keep in this process, in bytes; 0 with --redis asks Redis each time [default: 64 MiB]
+    #[arg(long, env = "GATEWAY_CACHE_CAPACITY", value_name = "BYTES")]
+    pub(crate) cache_capacity: Option<String>,
+}
+
+/// The command line as given; clap answers `--help` and unknown flags itself.
+pub(crate) fn parse() -> Result<Args, Problem> {
+    Ok(Args::parse())
+}

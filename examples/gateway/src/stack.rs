@@ -1,0 +1,165 @@
+//! The composition: which layers a request passes, in which order, and why there.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use buttress::cache::{Cache, CacheBody, CacheLayer, CacheOptions, CacheService, Rules};
+use buttress::core::ResponseFuture;
+use buttress::redis::Redis;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tower_layer::Layer as _;
+use tower_service::Service as _;
+
+use crate::config::{Config, Problem, RouteTable};
+use crate::demo;
+use crate::forward::Hop;
+use crate::origin::{Kind, Origin, OriginBody};
+use crate::upstream::Upstream;
+
+/// The layers of each route, and the origin behind them all.
+#[derive(Clone, Debug)]
+pub(crate) struct Stack {
+    routes: Arc<[(String, CacheLayer)]>,
+    cache: Cache,
+    origin: Kind,
+}
+
+/// The stack for the requests of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Connected {
+    routes: Arc<[(String, CacheService<Origin>)]>,
+}
+
+/// The wire, when the cache is shared.
+pub(crate) fn redis(config: &Config) -> Result<Option<Redis>, Problem> {
+    let Some(url) = &config.redis else { return Ok(None) };
+    Redis::connect(url).map(Some).map_err(|error| Problem::new("--redis", url_without_password(url), error))
+}
+
+/// From the client to the origin:
+///
+/// 1. The cache, outermost: a hit costs nothing of what follows. It must see the request as the client sent it, since its
+///    conditions and ranges are answered here, and the response as the origin made it.
+/// 2. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
+///    for requests that go out.
+/// 3. The origin.
+pub(crate) fn build(config: &Config, redis: Option<Redis>) -> Result<Stack, Problem> {
+    let cache = cache(config, redis);
+    let rest = RouteTable::default(); // whatever no route names is cached by what it says itself
+    let routes = config.routes.iter().chain([&rest]).map(|route| (route.path.clone(), layer(cache.clone(), route)));
+    let origin = match &config.upstream {
+        Some(uri) => Kind::Upstream(Arc::new(Upstream::new(uri.clone(), config.proxy)?)),
+        None => Kind::Demo(demo::origin()),
+    };
+    Ok(Stack { routes: routes.collect(), cache: cache.clone(), origin })
+}
+
+fn cache(config: &Config, redis: Option<Redis>) -> Cache {
+    let mut options = CacheOptions::new();
+    if let Some(capacity) = config.cache.capacity {
+        options = options.capacity(capacity);
+    }
+    if let Some(time) = config.cache.local_max_stale {
+        options = options.local_max_stale(time.0);
+    }
+    if let Some(prefix) = &config.cache.prefix {
+        options = options.prefix(prefix);
+    }
+    match redis {
+        Some(redis) => options.redis(redis),
+        None => options.embedded(),
+    }
+}
+
+fn layer(cache: Cache, route: &RouteTable) -> CacheLayer {
+    let rules = Rules::new()
+        .default_lifetime(route.default_ttl.map(|seconds| seconds.0))
+        .stale_on_error(route.stale_on_error.map(|seconds| seconds.0).unwrap_or_default());
+    let cached = route.cache;
+    let layer = CacheLayer::new(cache)
+        .rules(rules)
+        .share_cookies(route.share_cookies)
+        .share_authorized(route.share_authorized)
+        .drop_set_cookie(route.drop_set_cookie);
+    let layer = if cached { layer } else { layer.bypass(|_| true) };
+    match route.max_body {
+        Some(bytes) => layer.max_body(bytes),
+        None => layer,
+    }
+}
+
+// === impl Stack ===
+
+impl Stack {
+    pub(crate) fn for_connection(&self, hop: Hop) -> Connected {
+        let origin = Origin::new(self.origin.clone(), hop);
+        let routes = self.routes.iter().map(|(path, layer)| (path.clone(), layer.layer(origin.clone())));
+        Connected { routes: routes.collect() }
+    }
+
+    /// Waits until what was stored has reached Redis.
+    pub(crate) async fn settled(&self) {
+        self.cache.settled().await;
+    }
+}
+
+// === impl Connected ===
+
+impl hyper::service::Service<Request<Incoming>> for Connected {
+    type Response = Response<CacheBody<OriginBody>>;
+    type Error = Infallible;
+    type Future = ResponseFuture<
+        <Origin as tower_service::Service<Request<Incoming>>>::Future,
+        OriginBody,
+        CacheBody<OriginBody>,
+        Infallible,
+    >;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let path = request.uri().path();
+        let route = self.routes.iter().find(|(prefix, _)| is_under(path, prefix)).or(self.routes.last());
+        let (_, service) = route.expect("the last route takes every path");
+        // An origin is always ready, and so is the cache in front of it: there is nothing to wait for.
+        service.clone().call(request)
+    }
+}
+
+/// Whether a path lies under a prefix: `/a` holds `/a` and `/a/b`, not `/ab`.
+fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
+}
+
+/// A URL that can be shown.
+fn url_without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_does() {
+        for (path, prefix, expected) in [
+            ("/a", "/a", true),
+            ("/a/b", "/a", true),
+            ("/ab", "/a", false),
+            ("/a/b", "/a/", true),
+            ("/a", "/a/", false),
+            ("/anything", "/", true),
+            ("*", "/", false),
+        ] {
+            assert_eq!(is_under(path, prefix), expected, "{path} under {prefix}");
+        }
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        assert_eq!(url_without_password("redis://user:secret@host:1"), "redis://…@host:1");
+        assert_eq!(url_without_password("nonsense"), "nonsense");
+    }
+}

@@ -1,0 +1,82 @@
+//! The main job: a cache in front of a service, in this process or in Redis.
+
+use buttress_tests::RedisServer;
+
+use crate::support::{Gateway, Upstream, response};
+
+#[test]
+fn the_second_request_is_answered_from_the_store() {
+    let upstream = Upstream::new();
+    let gateway = Gateway::before(&upstream);
+    let requests =
+        upstream.answering(|_| response("200 OK", "cache-control: max-age=60\r\netag: \"v1\"\r\n", "0123456789"));
+    let first = gateway.get("/x", "");
+    assert_eq!((first.status(), first.text(), first.is_hit()), (200, "0123456789", false));
+    let second = gateway.get("/x", "");
+    assert_eq!((second.status(), second.text(), second.is_hit()), (200, "0123456789", true));
+    assert!(second.field("age").is_some());
+    assert_eq!(gateway.get("/x", "if-none-match: \"v1\"\r\n").status(), 304);
+    let part = gateway.get("/x", "range: bytes=2-4\r\n");
+    assert_eq!((part.status(), part.text(), part.field("content-range")), (206, "234", Some("bytes 2-4/10")));
+    let mut line = gateway.connect();
+    line.say("HEAD /x HTTP/1.1\r\nhost: a.example\r\n\r\n");
+    let head = line.head().unwrap();
+    assert_eq!((head.status(), head.field("content-length"), head.is_hit()), (200, Some("10"), true));
+    assert_eq!(requests.try_iter().count(), 1);
+    assert!(!gateway.ask("GET /x HTTP/1.1\r\nhost: b.example\r\n\r\n").is_hit(), "another host, another key");
+}
+
+#[test]
+fn an_entry_in_redis_outlives_the_gateway() {
+    let redis = RedisServer::start();
+    let upstream = Upstream::new();
+    let url = upstream.url();
+    let requests = upstream.answering(|_| response("200 OK", "cache-control: max-age=60\r\n", "body"));
+    let arguments = ["--upstream", &url, "--redis", &redis.url()];
+    let mut first = Gateway::start(&arguments);
+    // Until the connection stands, misses are not written; keep asking until one was.
+    for number in 0.. {
+        first.get(&format!("/{number}"), "");
+        if redis.cli(&["DBSIZE"]).int() > 0 {
+            break;
+        }
+        assert!(number < 1000, "nothing reaches Redis");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    first.get("/kept", "");
+    first.signal(rustix::process::Signal::TERM);
+    assert_eq!(first.end(), Some(0));
+    let before = requests.try_iter().count();
+    let second = Gateway::start(&arguments);
+    let found = (0..1000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        second.get("/kept", "").is_hit()
+    });
+    assert!(found && before > 0);
+    let asked = requests.try_iter().filter(|request| request.start.contains("/kept")).count();
+    assert!(asked <= 1, "asked again {asked} times: only while Redis was being connected");
+}
+
+#[test]
+fn routes_have_rules_of_their_own() {
+    let upstream = Upstream::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("gateway.toml");
+    std::fs::write(
+        &file,
+        format!(
+            "upstream = \"{}\"\n[[route]]\npath = \"/never\"\ncache = false\n[[route]]\npath = \"/silent\"\ndefault_ttl = 60\n",
+            upstream.url()
+        ),
+    )
+    .unwrap();
+    let gateway = Gateway::start(&["--config", file.to_str().unwrap()]);
+    let _requests = upstream.answering(|request| {
+        let silent = request.start.contains("/silent");
+        response("200 OK", if silent { "" } else { "cache-control: max-age=60\r\n" }, "body")
+    });
+    for (path, hit) in [("/x", true), ("/never/x", false), ("/nevermore", true), ("/silent", true)] {
+        gateway.get(path, "");
+        assert_eq!(gateway.get(path, "").is_hit(), hit, "{path}");
+    }
+}
