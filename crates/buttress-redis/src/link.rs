@@ -228,6 +228,8 @@ impl Post {
         match error.kind() {
             ErrorKind::TimedOut => self.note_timeout(error),
             ErrorKind::Disconnected => self.suspicion.notify_one(),
+            // Perhaps by commands that were given up on: a probe tells which of them are gone.
+            ErrorKind::Overloaded => self.suspicion.notify_one(),
             ErrorKind::Unproven => {
                 names::unproven(self.role);
                 line.condemn();

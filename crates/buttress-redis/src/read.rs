@@ -38,7 +38,11 @@ async fn fetch(link: &Link, key: &[u8], proof: Proof) -> Result<Option<Opened>, 
     let opened = match link.ask(Command::get(key), proof).await {
         Ok(Reply::Nil) => return Ok(None),
         Ok(Reply::Bytes(sealed)) => proof::open(key, sealed),
-        Ok(_) => return Err(Error::malformed("GET answered neither bytes nor nil")),
+        Ok(_) => {
+            // GET never answers so: this is the reply to something else.
+            link.post().unproven();
+            return Ok(None);
+        }
         Err(error) if error.kind() == ErrorKind::Rejected(Rejection::WrongType) => Opened::Foreign,
         Err(error) => return Err(error),
     };
