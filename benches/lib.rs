@@ -1,1 +1,71 @@
-//! Benches live beside this file, one per claim; `scripts/bench` runs them.
+//! What the benches share: a service with a hit in it. The benches live beside this file, one per claim;
+//! `scripts/bench` runs them.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+
+use buttress::cache::{Cache, CacheLayer, CacheService};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Empty, Full};
+use tower::{Layer as _, Service as _, ServiceExt as _};
+
+/// The service that is wrapped, and that a hit is compared with.
+pub type Bare = tower::util::ServiceFn<fn(Request<Empty<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>>>;
+
+/// A response like those a real service sends, with a body of 1 KiB.
+pub fn one_kib(_: Request<Empty<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    static BODY: [u8; 1024] = [b'x'; 1024];
+    answer(Bytes::from_static(&BODY))
+}
+
+/// The same with 100 KiB.
+pub fn hundred_kib(_: Request<Empty<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    static BODY: [u8; 102_400] = [b'x'; 102_400];
+    answer(Bytes::from_static(&BODY))
+}
+
+/// A request as a browser sends it, near enough.
+#[must_use]
+pub fn request(path: &str) -> Request<Empty<Bytes>> {
+    Request::get(path)
+        .header("host", "shop.example")
+        .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0")
+        .header("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
+        .header("accept-encoding", "gzip, deflate, br")
+        .header("accept-language", "de,en;q=0.5")
+        .body(Empty::new())
+        .expect("a valid request")
+}
+
+/// The wrapped service, its cache warmed for `path`.
+pub async fn warmed(bare: Bare, path: &str) -> CacheService<Bare> {
+    let service = CacheLayer::new(Cache::embedded()).layer(bare);
+    for _ in 0..2 {
+        hit(&service, path).await;
+    }
+    service
+}
+
+/// One request, its body read to the end; how long it was.
+pub async fn hit(service: &CacheService<Bare>, path: &str) -> usize {
+    let response = service.clone().oneshot(request(path)).await.expect("the service never fails");
+    response.into_body().collect().await.expect("the body never fails").to_bytes().len()
+}
+
+/// One request to the service without the layer.
+pub async fn bare(service: &Bare, path: &str) -> usize {
+    let response = service.clone().call(request(path)).await.expect("the service never fails");
+    response.into_body().collect().await.expect("the body never fails").to_bytes().len()
+}
+
+fn answer(body: Bytes) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    let response = Response::builder()
+        .header("content-type", "text/html; charset=utf-8")
+        .header("cache-control", "public, max-age=86400")
+        .header("etag", "\"5f2d9c81\"")
+        .header("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        .body(Full::new(body))
+        .expect("a valid response");
+    ready(Ok(response))
+}

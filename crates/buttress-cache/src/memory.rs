@@ -12,6 +12,9 @@ use crate::record::Record;
 /// What a slot costs beside its bytes: the index, the reference counts and the parsed head.
 const OVERHEAD: usize = 320;
 
+/// How long requests do not queue for a key that came to nothing: as long as Varnish's hit-for-miss.
+const PASS: Duration = Duration::from_secs(120);
+
 /// The records of this process. Alone it is the whole store; before Redis it is the in-process tier.
 ///
 /// Evicts by S3-FIFO (quick_cache): an entry that is asked for once does not push out one that is asked for often.
@@ -54,7 +57,8 @@ impl Memory {
     /// The record for `key`, if it is here and not too old to be believed.
     pub(crate) fn peek(&self, key: &Key, local: u128, now: SystemTime) -> Option<Record> {
         let slot = self.slots.get(&local)?;
-        let believed = self.max_age.is_none_or(|max| now.duration_since(slot.since).is_ok_and(|age| age < max));
+        let max_age = if matches!(slot.record, Record::Pass) { Some(PASS) } else { self.max_age };
+        let believed = max_age.is_none_or(|max| now.duration_since(slot.since).is_ok_and(|age| age < max));
         (believed && slot.record.is_for(key)).then_some(slot.record)
     }
 
@@ -63,9 +67,9 @@ impl Memory {
         self.slots.insert(local, Slot { record, since: now });
     }
 
-    /// Keeps a record unless there is one.
+    /// Keeps a record unless there is one that says more than to pass.
     pub(crate) fn keep_if_absent(&self, local: u128, record: Record, now: SystemTime) {
-        if self.slots.peek(&local).is_none() {
+        if !self.slots.peek(&local).is_some_and(|slot| !matches!(slot.record, Record::Pass)) {
             self.keep(local, record, now);
         }
     }

@@ -8,7 +8,7 @@ use buttress_rfc9111::storage::Refusal;
 use buttress_rfc9111::vary::VaryFields;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
-    SET_COOKIE,
+    SET_COOKIE, UPGRADE,
 };
 use http::{HeaderMap, Method, request};
 
@@ -77,7 +77,7 @@ pub(crate) enum Unwanted {
 /// What becomes of a request with these parts.
 pub(crate) fn on_request(parts: &request::Parts, has_body: bool, settings: &Settings) -> Plan {
     let headers = &parts.headers;
-    if parts.method == Method::CONNECT || headers.contains_key(http::header::UPGRADE) || is_grpc(headers) {
+    if parts.method == Method::CONNECT || is_upgrade(headers) || is_grpc(headers) {
         return Plan::Untouched;
     }
     if parts.method != Method::GET && parts.method != Method::HEAD {
@@ -91,6 +91,11 @@ pub(crate) fn on_request(parts: &request::Parts, has_body: bool, settings: &Sett
         () if asked.directives.no_store => Plan::Forward(Bypass::NoStore),
         () => Plan::Lookup(asked),
     }
+}
+
+/// Whether a request asks for another protocol. An offer of HTTP/2 (`h2c`) is about the connection, not the request.
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Whether a key is one to keep an entry under.

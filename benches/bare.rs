@@ -1,0 +1,49 @@
+//! A bare hyper server: what the gateway is compared with, and the origin behind it.
+//!
+//! `bare SIZE` answers every request with the same SIZE bytes and with the fields of a hit, on one thread.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let size: usize = std::env::args().nth(1).and_then(|size| size.parse().ok()).expect("bare SIZE");
+    let body = Bytes::from(vec![b'x'; size]);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let body = body.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |_: Request<Incoming>| {
+                let response = answer(body.clone());
+                async { Ok::<_, Infallible>(response) }
+            });
+            let connection =
+                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+            // A client that hangs up is how each round ends.
+            drop(connection.await);
+        });
+    }
+}
+
+fn answer(body: Bytes) -> Response<Full<Bytes>> {
+    Response::builder()
+        .header("content-type", "text/html; charset=utf-8")
+        .header("cache-control", "public, max-age=86400")
+        .header("etag", "\"5f2d9c81\"")
+        .header("via", "1.1 gateway")
+        .header("age", "3")
+        .header("cache-status", "Buttress; hit; ttl=86397")
+        .body(Full::new(body))
+        .expect("a valid response")
+}
