@@ -117,6 +117,24 @@ async fn masters_that_hang_and_die_are_replaced() {
     assert!(worst <= DEADLINE + SLACK, "a call took {worst:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_node_that_the_url_names_may_be_the_one_that_fails() {
+    let (_turn, cluster) = (turn().await, block_in_place(|| RedisCluster::start(3, 1)));
+    let one = format!("redis-cluster://127.0.0.1:{}", cluster.nodes()[0].port());
+    let redis = Redis::options().deadline(DEADLINE).connect(&one).expect("a good URL");
+    sleep(ms(500)).await;
+    fill(&redis).await;
+    block_in_place(|| cluster.await_replicas());
+    cluster.nodes()[0].kill();
+    for _ in 0..100 {
+        if serves_all(&redis).await {
+            return;
+        }
+        sleep(ms(100)).await;
+    }
+    panic!("ten seconds later: {:?}", redis.health());
+}
+
 // === The callers ===
 
 fn reads(redis: &Redis, right: &Arc<AtomicUsize>) -> impl Fn(u64) -> Boxed<Seen> + Clone + Send + 'static + use<> {

@@ -123,6 +123,16 @@ async fn a_user_who_may_not_write_is_denied_and_still_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_may_do_no_more_than_its_user() {
+    let server = RedisServer::start();
+    let reader = ["ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@all", "-set"];
+    assert_eq!(server.cli(&reader).text(), "OK");
+    let redis = connect(&format!("redis://reader:pw@{}", server.addr()));
+    let error = refused(redis.run(&WRITE, &["k"], &[Bytes::from_static(b"w")])).await;
+    check_kind(&error, ErrorKind::Rejected(Rejection::Denied));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handle_shows_no_password() {
     let server = RedisServer::with().password("se-cr-et").start();
     let redis = connect(&server.url());
