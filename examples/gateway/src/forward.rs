@@ -6,24 +6,13 @@ use buttress::core::Refusal;
 use buttress_rfc9111::fields::remove_hop_by_hop;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TE, UPGRADE,
-    VIA,
+    ALLOW, CONNECTION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{Method, Response, StatusCode, Uri, Version, request};
+use http::{Method, Response, StatusCode, Version, request};
 
 use crate::config::Forwarded;
-
-/// How this gateway calls itself in `Via`.
-const PSEUDONYM: &str = "gateway";
-
-/// By which a client could claim to be another, in a field that services trust.
-const CLAIMS: [HeaderName; 5] = [
-    FORWARDED,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-proto"),
-];
+use crate::{target, whence};
 
 /// Where a request came in.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +30,12 @@ pub(crate) enum Step {
     Answer(Box<Response<Bytes>>),
 }
 
-/// Makes a request that came in one that goes out to `upstream`.
-pub(crate) fn request(parts: &mut request::Parts, hop: Hop, forwarded: Forwarded, upstream: &Uri) -> Step {
+/// Makes a request that came in one that goes out. Its target keeps what the client wrote; `Host` says whom it asks.
+pub(crate) fn request(parts: &mut request::Parts, hop: Hop, forwarded: Forwarded) -> Step {
     if let Some(answer) = answer_here(parts) {
         return Step::Answer(Box::new(answer));
     }
-    let Some(host) = host(parts) else {
+    let Ok(host) = target::host(parts) else {
         return refuse(
             parts,
             StatusCode::BAD_REQUEST,
@@ -57,42 +46,77 @@ pub(crate) fn request(parts: &mut request::Parts, hop: Hop, forwarded: Forwarded
     let protocol = parts.version;
     let upgrade = upgrade_of(parts);
     let takes_trailers = has_token(&parts.headers, &TE, "trailers");
-    remove_hop_by_hop(&mut parts.headers);
-    if takes_trailers {
-        parts.headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    if let Some(upgrade) = upgrade {
-        parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        parts.headers.insert(UPGRADE, upgrade);
-    }
-    say_who(&mut parts.headers, hop, &host, forwarded);
+    remove_hop_by_hop_but_trailer(&mut parts.headers);
+    say_connection(&mut parts.headers, takes_trailers, upgrade);
+    whence::say_who(&mut parts.headers, hop, host.as_ref(), forwarded);
     join_cookies(&mut parts.headers);
-    add_via(&mut parts.headers, protocol);
-    parts.headers.insert(HOST, host);
-    parts.uri = target(&parts.uri, upstream);
+    whence::add_via(&mut parts.headers, protocol);
+    match host {
+        Some(host) => parts.headers.insert(HOST, host),
+        None => parts.headers.remove(HOST), // the client fills in the upstream's own
+    };
     parts.version = Version::HTTP_11;
     Step::Forward
 }
 
-/// Makes a response that came from the upstream one that goes on to the client.
-pub(crate) fn response<B>(response: &mut Response<B>) {
+/// Makes a response that came from the upstream one that goes on to the client; false when its body makes no sense.
+pub(crate) fn response<B>(response: &mut Response<B>) -> bool {
+    if !is_merely_chunked(response.headers()) {
+        return false;
+    }
     let protocol = std::mem::replace(response.version_mut(), Version::HTTP_11); // the version is each hop's own
     let changes = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     let upgrade = changes.then(|| headers.get(UPGRADE).cloned()).flatten();
-    remove_hop_by_hop(headers);
-    if let Some(upgrade) = upgrade {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, upgrade);
-    }
-    add_via(headers, protocol);
+    remove_hop_by_hop_but_trailer(headers);
+    say_connection(headers, false, upgrade);
+    whence::add_via(headers, protocol);
+    true
 }
 
-/// The protocol that a request wants to change to. Not `h2c`: this connection's HTTP version is between us and the client.
+/// The protocols that a request wants to change to.
+///
+/// Not HTTP and not TLS: this connection's are between us and the client. Passed on, they would open a tunnel past
+/// everything here that looks at requests.
 pub(crate) fn upgrade_of(parts: &request::Parts) -> Option<HeaderValue> {
-    let upgrade = parts.headers.get(UPGRADE)?;
-    let wanted = parts.version == Version::HTTP_11 && has_token(&parts.headers, &CONNECTION, "upgrade");
-    (wanted && !upgrade.as_bytes().eq_ignore_ascii_case(b"h2c")).then(|| upgrade.clone())
+    if parts.version != Version::HTTP_11 || !has_token(&parts.headers, &CONNECTION, "upgrade") {
+        return None;
+    }
+    let values = parts.headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    let protocols = values.flat_map(|value| value.split(',')).map(str::trim);
+    let others: Vec<_> = protocols.filter(|protocol| !protocol.is_empty() && !is_of_this_hop(protocol)).collect();
+    HeaderValue::try_from(others.join(", ")).ok().filter(|others| !others.is_empty())
+}
+
+fn is_of_this_hop(protocol: &str) -> bool {
+    let name = protocol.split('/').next().unwrap_or_default();
+    ["h2", "h2c", "http", "tls"].iter().any(|ours| name.eq_ignore_ascii_case(ours))
+}
+
+/// `Trailer` stays: hyper sends those trailers that it names, and no others.
+fn remove_hop_by_hop_but_trailer(headers: &mut HeaderMap) {
+    let trailer: Vec<_> = headers.get_all(TRAILER).iter().cloned().collect();
+    remove_hop_by_hop(headers);
+    for value in trailer {
+        headers.append(TRAILER, value);
+    }
+}
+
+/// What is true of the next connection. RFC 9110 sections 7.8 and 10.1.4: `Connection` names both fields.
+fn say_connection(headers: &mut HeaderMap, takes_trailers: bool, upgrade: Option<HeaderValue>) {
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.append(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if let Some(upgrade) = upgrade {
+        headers.insert(UPGRADE, upgrade);
+        headers.append(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
+/// hyper has undone `chunked`. A coding below it would be lost with the field, and the body would be garbage.
+fn is_merely_chunked(headers: &HeaderMap) -> bool {
+    headers.get_all(TRANSFER_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// What an intermediary answers itself.
@@ -105,6 +129,15 @@ fn answer_here(parts: &mut request::Parts) -> Option<Response<Bytes>> {
         // RFC 9110 section 9.3.8 warns of what a trace shows; nobody needs one through a cache.
         Method::TRACE => refuse(parts, StatusCode::METHOD_NOT_ALLOWED, "trace", "requests are not traced"),
         Method::OPTIONS if !one_hop_less(&mut parts.headers) => Some(allowed()),
+        _ if !is_merely_chunked(&parts.headers) => refuse(
+            parts,
+            StatusCode::NOT_IMPLEMENTED,
+            "transfer-coding",
+            "no transfer coding but chunked is known here",
+        ),
+        _ if whence::goes_in_a_circle(&parts.headers) => {
+            refuse(parts, StatusCode::LOOP_DETECTED, "loop", "the request comes through here again and again")
+        }
         _ if has_unknown_expectation(&parts.headers) => {
             refuse(parts, StatusCode::EXPECTATION_FAILED, "expectation", "only 100-continue can be expected")
         }
@@ -136,47 +169,6 @@ fn has_unknown_expectation(headers: &HeaderMap) -> bool {
     headers.get_all(EXPECT).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// The host that the client asks: that of an absolute target, or of the one `Host` field (RFC 9112 section 3.2).
-fn host(parts: &request::Parts) -> Option<HeaderValue> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let (first, second) = (hosts.next(), hosts.next());
-    if second.is_some() {
-        return None;
-    }
-    match parts.uri.authority() {
-        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-        None => first.filter(|host| http::uri::Authority::try_from(host.as_bytes()).is_ok()).cloned(),
-    }
-}
-
-/// The same path at the upstream.
-fn target(uri: &Uri, upstream: &Uri) -> Uri {
-    let mut parts = upstream.clone().into_parts();
-    parts.path_and_query = uri.path_and_query().cloned().or(parts.path_and_query);
-    Uri::from_parts(parts).expect("a scheme, an authority and a path are a URI")
-}
-
-/// RFC 7239, and RFC 9110 section 7.6 for why a client's own word does not count by default.
-fn say_who(headers: &mut HeaderMap, hop: Hop, host: &HeaderValue, forwarded: Forwarded) {
-    if forwarded == Forwarded::Off {
-        return;
-    }
-    if forwarded == Forwarded::Replace {
-        for claim in CLAIMS {
-            headers.remove(claim);
-        }
-    }
-    let client = match hop.client.to_canonical() {
-        IpAddr::V4(client) => format!("for={client}"),
-        IpAddr::V6(client) => format!("for=\"[{client}]\""),
-    };
-    let proto = if hop.tls { "https" } else { "http" };
-    let host = String::from_utf8_lossy(host.as_bytes());
-    if let Ok(element) = HeaderValue::try_from(format!("{client};host=\"{host}\";proto={proto}")) {
-        headers.append(FORWARDED, element);
-    }
-}
-
 /// RFC 9113 section 8.2.3: the crumbs of HTTP/2 become one field again.
 fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
@@ -185,17 +177,6 @@ fn join_cookies(headers: &mut HeaderMap) {
     let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
         headers.insert(COOKIE, cookie);
-    }
-}
-
-fn add_via(headers: &mut HeaderMap, version: Version) {
-    let protocol = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2.0",
-        _ => "1.1",
-    };
-    if let Ok(hop) = HeaderValue::try_from(format!("{protocol} {PSEUDONYM}")) {
-        headers.append(VIA, hop);
     }
 }
 
@@ -227,9 +208,9 @@ mod tests {
 
     fn passed_on(fields: &[(&str, &str)], forwarded: Forwarded) -> HeaderMap {
         let mut parts = parts("GET", "/x?y", &[&[("host", "a.example")], fields].concat());
-        let step = request(&mut parts, HOP, forwarded, &Uri::from_static("http://127.0.0.1:9"));
+        let step = request(&mut parts, HOP, forwarded);
         assert!(matches!(step, Step::Forward), "{step:?}");
-        assert_eq!(parts.uri, "http://127.0.0.1:9/x?y");
+        assert_eq!(parts.uri, "/x?y");
         parts.headers
     }
 
@@ -242,7 +223,8 @@ mod tests {
                 ("x-end", "1"),
                 ("cache-control", "no-cache"),
                 ("keep-alive", "timeout=5"),
-                ("transfer-encoding", "chunked"),
+                ("transfer-encoding", "Chunked"),
+                ("trailer", "x-sum"),
                 ("te", "trailers, deflate;q=0.5"),
                 ("upgrade", "h2c"),
                 ("proxy-connection", "close"),
@@ -251,8 +233,8 @@ mod tests {
         );
         let mut names: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["cache-control", "host", "te", "via", "x-end"]);
-        assert_eq!(sent["te"], "trailers");
+        assert_eq!(names, ["cache-control", "connection", "host", "te", "trailer", "via", "x-end"]);
+        assert_eq!((&sent["te"], &sent["connection"]), (&"trailers".parse().unwrap(), &"te".parse().unwrap()));
         assert_eq!(sent["via"], "1.1 gateway");
     }
 
@@ -278,21 +260,6 @@ mod tests {
     }
 
     #[test]
-    fn the_host_of_the_target_wins_and_two_are_none() {
-        for (uri, fields, expected) in [
-            ("/x", &[("host", "a.example")][..], Some("a.example")),
-            ("http://b.example/x", &[("host", "a.example")], Some("b.example")),
-            ("/x", &[], None),
-            ("/x", &[("host", "a.example"), ("host", "b.example")], None),
-            ("http://b.example/x", &[("host", "a.example"), ("host", "b.example")], None),
-            ("/x", &[("host", "a b")], None),
-        ] {
-            let host = host(&parts("GET", uri, fields));
-            assert_eq!(host.as_ref().map(|host| host.to_str().unwrap()), expected, "{uri} {fields:?}");
-        }
-    }
-
-    #[test]
     fn what_is_answered_here() {
         for (method, fields, expected) in [
             ("GET", &[][..], None),
@@ -303,6 +270,8 @@ mod tests {
             ("OPTIONS", &[], None),
             ("POST", &[("expect", "100-continue")], None),
             ("POST", &[("expect", "a-miracle")], Some(417)),
+            ("POST", &[("transfer-encoding", "gzip, chunked")], Some(501)),
+            ("POST", &[("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")], Some(501)),
         ] {
             let mut parts = parts(method, "/x", fields);
             let status = answer_here(&mut parts).map(|response| response.status().as_u16());

@@ -12,6 +12,8 @@ mod stack;
 mod origin;
 
 mod forward;
+mod target;
+mod whence;
 mod upstream;
 mod upgrade;
 

@@ -15,6 +15,7 @@ use crate::config::{Config, Problem, RouteTable};
 use crate::demo;
 use crate::forward::Hop;
 use crate::origin::{Kind, Origin, OriginBody};
+use crate::target;
 use crate::upstream::Upstream;
 
 /// The layers of each route, and the origin behind them all.
@@ -29,6 +30,7 @@ pub(crate) struct Stack {
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
     routes: Arc<[(String, CacheService<Origin>)]>,
+    tls: bool,
 }
 
 /// The wire, when the cache is shared.
@@ -95,7 +97,7 @@ impl Stack {
     pub(crate) fn for_connection(&self, hop: Hop) -> Connected {
         let origin = Origin::new(self.origin.clone(), hop);
         let routes = self.routes.iter().map(|(path, layer)| (path.clone(), layer.layer(origin.clone())));
-        Connected { routes: routes.collect() }
+        Connected { routes: routes.collect(), tls: hop.tls }
     }
 
     /// Waits until what was stored has reached Redis.
@@ -116,7 +118,11 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
         Infallible,
     >;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        // Before the cache, which keeps entries by their scheme.
+        if let Some(uri) = target::of_connection(request.uri(), request.headers(), self.tls) {
+            *request.uri_mut() = uri;
+        }
         let path = request.uri().path();
         let route = self.routes.iter().find(|(prefix, _)| is_under(path, prefix)).or(self.routes.last());
         let (_, service) = route.expect("the last route takes every path");

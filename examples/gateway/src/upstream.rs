@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use buttress::core::Refusal;
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -14,13 +15,14 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::config::{Problem, Proxy};
 use crate::forward::{self, Hop, Step};
 use crate::origin::{OriginBody, own};
-use crate::upgrade;
+use crate::{target, upgrade};
 
 /// Passes requests on, keeps connections, and says in a problem document what went wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Incoming>,
-    uri: Uri,
+    scheme: Scheme,
+    authority: Authority,
     proxy: Proxy,
 }
 
@@ -44,15 +46,19 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .http2_only(proxy.http2)
             .build(tls);
-        Ok(Self { client, uri, proxy })
+        let parts = uri.into_parts();
+        let scheme = parts.scheme.expect("the configuration has a scheme");
+        let authority = parts.authority.expect("the configuration has an authority");
+        Ok(Self { client, scheme, authority, proxy })
     }
 
     /// Passes a request on. Bodies stream both ways.
     pub(crate) async fn send(&self, request: Request<Incoming>, hop: Hop) -> Response<OriginBody> {
         let (mut parts, body) = request.into_parts();
-        if let Step::Answer(answer) = forward::request(&mut parts, hop, self.proxy.forwarded, &self.uri) {
+        if let Step::Answer(answer) = forward::request(&mut parts, hop, self.proxy.forwarded) {
             return answer.map(own);
         }
+        parts.uri = target::at(&parts.uri, self.scheme.clone(), self.authority.clone());
         let asked = parts.headers.clone();
         let mut request = Request::from_parts(parts, body);
         let client_side = upgrade::wanted(&mut request);
@@ -75,7 +81,14 @@ impl Upstream {
             };
             upgrade::splice(client_side, upstream_side);
         }
-        forward::response(&mut response);
+        if !forward::response(&mut response) {
+            return refuse(
+                &asked,
+                StatusCode::BAD_GATEWAY,
+                "upstream-coding",
+                "the upstream's transfer coding is not known here",
+            );
+        }
         response.map(|body| body.map_err(Into::into).boxed_unsync())
     }
 }

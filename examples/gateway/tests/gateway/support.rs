@@ -203,6 +203,17 @@ impl Line {
         (size > 0).then_some(chunk)
     }
 
+    /// The fields after the last chunk, which is read first.
+    pub(crate) fn trailers(&mut self) -> Vec<(String, String)> {
+        assert_eq!(self.line().as_deref(), Some("0"));
+        let lines = std::iter::from_fn(|| self.line().filter(|line| !line.is_empty()));
+        lines
+            .filter_map(|line| {
+                line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            })
+            .collect()
+    }
+
     pub(crate) fn exactly(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.reader.read_exact(&mut bytes).unwrap();
