@@ -14,7 +14,11 @@ mod origin;
 mod forward;
 mod target;
 mod whence;
+mod proxy;
+mod upload;
 mod upstream;
+mod upstream_http2;
+mod failure;
 mod upgrade;
 
 mod listen;

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tower_service::Service;
 
 use crate::forward::Hop;
-use crate::upstream::Upstream;
+use crate::proxy::Proxy;
 
 /// The body of an origin's response. Boxed, since only misses get here.
 pub(crate) type OriginBody = UnsyncBoxBody<Bytes, tower::BoxError>;
@@ -30,7 +30,7 @@ pub(crate) struct Origin {
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Demo(axum::Router),
-    Upstream(Arc<Upstream>),
+    Upstream(Arc<Proxy>),
 }
 
 // === impl Origin ===
@@ -57,9 +57,9 @@ impl Service<Request<Incoming>> for Origin {
                 let response = Service::call(router, request);
                 Box::pin(async { Ok(response.await?.map(|body| body.map_err(Into::into).boxed_unsync())) })
             }
-            Kind::Upstream(upstream) => {
-                let (upstream, hop) = (Arc::clone(upstream), self.hop);
-                Box::pin(async move { Ok(upstream.send(request, hop).await) })
+            Kind::Upstream(proxy) => {
+                let (proxy, hop) = (Arc::clone(proxy), self.hop);
+                Box::pin(async move { Ok(proxy.answer(request, hop).await) })
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::config::{Config, Problem, RouteTable};
 use crate::demo;
 use crate::forward::Hop;
 use crate::origin::{Kind, Origin, OriginBody};
+use crate::proxy::Proxy;
 use crate::target;
 use crate::upstream::Upstream;
 
@@ -51,7 +52,7 @@ pub(crate) fn build(config: &Config, redis: Option<Redis>) -> Result<Stack, Prob
     let rest = RouteTable::default(); // whatever no route names is cached by what it says itself
     let routes = config.routes.iter().chain([&rest]).map(|route| (route.path.clone(), layer(cache.clone(), route)));
     let origin = match &config.upstream {
-        Some(uri) => Kind::Upstream(Arc::new(Upstream::new(uri.clone(), config.proxy)?)),
+        Some(uri) => Kind::Upstream(Arc::new(Proxy::new(Upstream::new(uri.clone(), config.proxy)?, config.proxy))),
         None => Kind::Demo(demo::origin()),
     };
     Ok(Stack { routes: routes.collect(), cache: cache.clone(), origin })

@@ -5,4 +5,5 @@ mod intermediary;
 mod life;
 mod proxying;
 mod support;
+mod upstream;
 mod wire;
