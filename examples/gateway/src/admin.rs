@@ -17,6 +17,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, Problem};
+use crate::shutdown::Shutdown;
 
 /// What the admin listener answers from.
 pub(crate) struct Admin {
@@ -24,6 +25,7 @@ pub(crate) struct Admin {
     token: Option<blake3::Hash>,
     metrics: Option<PrometheusHandle>,
     redis: Option<Redis>,
+    shutdown: Shutdown,
 }
 
 /// Collects metrics, if anybody can ask for them.
@@ -58,8 +60,13 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
 // === impl Admin ===
 
 impl Admin {
-    pub(crate) fn new(token: Option<String>, metrics: Option<PrometheusHandle>, redis: Option<Redis>) -> Self {
-        Self { token: token.map(|token| blake3::hash(token.as_bytes())), metrics, redis }
+    pub(crate) fn new(
+        token: Option<String>,
+        metrics: Option<PrometheusHandle>,
+        redis: Option<Redis>,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { token: token.map(|token| blake3::hash(token.as_bytes())), metrics, redis, shutdown }
     }
 
     fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Bytes> {
@@ -71,6 +78,9 @@ impl Admin {
         }
         match (method, path) {
             (&Method::GET | &Method::HEAD, "/healthz") => text("alive\n"),
+            (&Method::GET | &Method::HEAD, "/readyz") if self.shutdown.is_ending() => {
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ending").response(headers)
+            }
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
             _ => Refusal::new(StatusCode::NOT_FOUND, "no-such-page")

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-
-use crate::config::Problem;
+use clap::error::ErrorKind;
 
 /// A caching reverse proxy made of the buttress layers.
 ///
@@ -47,7 +46,16 @@ pub(crate) struct Args {
     pub(crate) cache_capacity: Option<String>,
 }
 
-/// The command line as given; clap answers `--help` and unknown flags itself.
-pub(crate) fn parse() -> Result<Args, Problem> {
-    Ok(Args::parse())
+/// The command line as given; clap answers `--help` and `--version` itself.
+pub(crate) fn parse() -> Result<Args, String> {
+    Args::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+        _ => first_line(&error.render().to_string()),
+    })
+}
+
+/// What clap says first is what is wrong; the rest is advice.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("the arguments make no sense");
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }

@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) admin_token: Option<String>,
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     pub(crate) grace: Duration,
+    pub(crate) header_timeout: Duration,
     pub(crate) workers: Option<usize>,
     pub(crate) proxy: Proxy,
     pub(crate) cache: CacheTable,
@@ -60,6 +61,7 @@ struct File {
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     grace: Option<Seconds>,
+    header_timeout: Option<Seconds>,
     workers: Option<usize>,
     upstream_timeout: Option<Seconds>,
     connect_timeout: Option<Seconds>,
@@ -143,6 +145,7 @@ impl Config {
             admin_token,
             tls: tls(args.tls_cert.or(file.tls_cert), args.tls_key.or(file.tls_key))?,
             grace: seconds(grace, 30),
+            header_timeout: seconds(file.header_timeout, 10),
             workers,
             proxy: Proxy {
                 timeout: seconds(file.upstream_timeout, 30),

@@ -4,29 +4,23 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use buttress::redis::Redis;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, Admin};
 use crate::config::{Config, Problem};
+use crate::connection::Server;
 use crate::demo;
 use crate::forward::Hop;
-use crate::stack::Stack;
+use crate::shutdown::{Shutdown, Watcher};
+use crate::stack::{Connected, Stack};
 use crate::tls;
-
-/// A client that does not send its request line and fields, or its half of a handshake, within this time is let go.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The open listeners.
 pub(crate) struct Doors {
     main: TcpListener,
-    tls: Option<TlsAcceptor>,
+    server: Server,
     admin: Option<(TcpListener, Option<String>)>,
 }
 
@@ -39,12 +33,16 @@ impl Doors {
             Some(address) => Some((bind("--admin", address).await?, config.admin_token.clone())),
             None => None,
         };
-        Ok(Self { main: bind("--listen", config.listen).await?, tls, admin })
+        Ok(Self {
+            main: bind("--listen", config.listen).await?,
+            server: Server::new(tls, config.header_timeout),
+            admin,
+        })
     }
 
     /// Says on standard output where the doors are, and what to try.
     pub(crate) fn announce(&self, config: &Config) {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.server.is_tls() { "https" } else { "http" };
         let base = format!("{scheme}://{}", shown(&self.main));
         println!("listening on {base}");
         if let Some((admin, _)) = &self.admin {
@@ -62,24 +60,26 @@ impl Doors {
     pub(crate) async fn serve(
         self,
         stack: Stack,
+        shutdown: Shutdown,
         metrics: Option<PrometheusHandle>,
         redis: Option<Redis>,
         grace: Duration,
     ) {
-        let server = server();
-        let graceful = GracefulShutdown::new();
         let mut stop = Stop::listen();
-        let admin =
-            self.admin.map(|(listener, token)| tokio::spawn(admin::serve(listener, Admin::new(token, metrics, redis))));
+        let admin = self.admin.map(|(listener, token)| {
+            let admin = Admin::new(token, metrics, redis, shutdown.clone());
+            tokio::spawn(admin::serve(listener, admin))
+        });
         loop {
             let accepted = tokio::select! {
                 accepted = self.main.accept() => accepted,
                 () = stop.wait() => break,
             };
             match accepted {
-                Ok((stream, client)) => {
-                    let hop = Hop { client: client.ip(), tls: self.tls.is_some() };
-                    connection(stream, self.tls.clone(), &server, stack.clone(), hop, &graceful);
+                Ok((stream, from)) => {
+                    let hop = Hop { client: from.ip(), tls: self.server.is_tls() };
+                    let service = stack.for_connection(hop);
+                    connection(stream, from, self.server.clone(), service, shutdown.watcher());
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: a loop without a pause would only burn the processor.
@@ -90,7 +90,7 @@ impl Doors {
         }
         drop(self.main);
         tokio::select! {
-            () = graceful.shutdown() => {}
+            () = shutdown.finish() => {}
             () = tokio::time::sleep(grace) => tracing::warn!(?grace, "requests are still in flight"),
             () = stop.wait() => tracing::warn!("a second signal: not waiting any longer"),
         }
@@ -102,53 +102,12 @@ impl Doors {
 }
 
 /// Serves one connection, in a task of its own.
-fn connection(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-    server: &auto::Builder<TokioExecutor>,
-    stack: Stack,
-    hop: Hop,
-    graceful: &GracefulShutdown,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection that is gone already");
-    }
-    let (server, watcher) = (server.clone(), graceful.watcher());
+fn connection(stream: TcpStream, from: SocketAddr, server: Server, service: Connected, watcher: Watcher) {
     tokio::spawn(async move {
-        match tls {
-            None => talk(stream, server, stack, hop, watcher).await,
-            Some(tls) => match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(stream)).await {
-                Ok(Ok(stream)) => talk(stream, server, stack, hop, watcher).await,
-                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                Err(_) => tracing::debug!("a TLS handshake took too long"),
-            },
+        if let Err(error) = server.serve(stream, service, watcher).await {
+            tracing::debug!(%from, error, "a connection ended badly");
         }
     });
-}
-
-async fn talk<Io>(
-    stream: Io,
-    server: auto::Builder<TokioExecutor>,
-    stack: Stack,
-    hop: Hop,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
-    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), stack.for_connection(hop));
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection ended badly");
-    }
-}
-
-/// HTTP/1.1 and HTTP/2, told apart by their first bytes.
-fn server() -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    // Not `pipeline_flush`: hyper would then close a connection whose peer has sent more than it may without flushing
-    // the response that it has made.
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    server.http2().timer(TokioTimer::new()).max_concurrent_streams(256).max_header_list_size(64 << 10);
-    server
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Problem> {

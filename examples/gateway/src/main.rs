@@ -22,13 +22,18 @@ mod failure;
 mod upgrade;
 
 mod listen;
+mod connection;
+mod shutdown;
+mod access;
 mod tls;
 mod admin;
 mod demo;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use crate::config::{Config, Problem};
+use crate::shutdown::Shutdown;
 
 /// A configuration that cannot be used; also what clap exits with.
 const BAD_CONFIGURATION: u8 = 2;
@@ -37,11 +42,14 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
-    match args::parse().and_then(Config::resolve).and_then(run) {
+    let done =
+        args::parse().and_then(|args| Config::resolve(args).and_then(run).map_err(|problem| problem.to_string()));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("gateway: {problem}");
+        Err(message) => {
+            eprintln!("gateway: {message}");
             ExitCode::from(BAD_CONFIGURATION)
         }
     }
@@ -51,10 +59,11 @@ fn run(config: Config) -> Result<(), Problem> {
     runtime(config.workers)?.block_on(async {
         let metrics = admin::recorder(&config)?;
         let redis = stack::redis(&config)?;
-        let stack = stack::build(&config, redis.clone())?;
+        let shutdown = Shutdown::new();
+        let stack = stack::build(&config, redis.clone(), &shutdown)?;
         let doors = listen::Doors::open(&config).await?;
         doors.announce(&config);
-        doors.serve(stack, metrics, redis, config.grace).await;
+        doors.serve(stack, shutdown, metrics, redis, config.grace).await;
         Ok(())
     })
 }

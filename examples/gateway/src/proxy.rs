@@ -15,6 +15,7 @@ use crate::config;
 use crate::failure::Failure;
 use crate::forward::{self, Hop, Step};
 use crate::origin::{OriginBody, own};
+use crate::shutdown::Shutdown;
 use crate::upgrade;
 use crate::upload::{Progress, Unwanted, Upload};
 use crate::upstream::Upstream;
@@ -24,13 +25,14 @@ use crate::upstream::Upstream;
 pub(crate) struct Proxy {
     upstream: Upstream,
     settings: config::Proxy,
+    shutdown: Shutdown,
 }
 
 // === impl Proxy ===
 
 impl Proxy {
-    pub(crate) fn new(upstream: Upstream, settings: config::Proxy) -> Self {
-        Self { upstream, settings }
+    pub(crate) fn new(upstream: Upstream, settings: config::Proxy, shutdown: Shutdown) -> Self {
+        Self { upstream, settings, shutdown }
     }
 
     pub(crate) async fn answer(&self, request: Request<Incoming>, hop: Hop) -> Response<OriginBody> {
@@ -61,7 +63,8 @@ impl Proxy {
         let unwanted = progress.and_then(|progress| progress.answered());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let upstream_side = hyper::upgrade::on(&mut response);
-            upgrade::splice(client_side.ok_or(Failure::UpstreamProtocol)?, upstream_side);
+            let client_side = client_side.ok_or(Failure::UpstreamProtocol)?;
+            upgrade::splice(client_side, upstream_side, self.shutdown.watcher());
         }
         if !forward::response(&mut response) {
             return Err(Failure::UpstreamCoding);

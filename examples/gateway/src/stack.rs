@@ -11,11 +11,13 @@ use hyper::body::Incoming;
 use tower_layer::Layer as _;
 use tower_service::Service as _;
 
+use crate::access::{Line, Logged};
 use crate::config::{Config, Problem, RouteTable};
 use crate::demo;
 use crate::forward::Hop;
 use crate::origin::{Kind, Origin, OriginBody};
 use crate::proxy::Proxy;
+use crate::shutdown::Shutdown;
 use crate::target;
 use crate::upstream::Upstream;
 
@@ -42,17 +44,21 @@ pub(crate) fn redis(config: &Config) -> Result<Option<Redis>, Problem> {
 
 /// From the client to the origin:
 ///
-/// 1. The cache, outermost: a hit costs nothing of what follows. It must see the request as the client sent it, since its
+/// 0. The log line, which measures all the rest, and the scheme (`target`), which the cache's key begins with.
+/// 1. The cache, outermost of the layers: a hit costs nothing of what follows. It must see the request as the client sent it, since its
 ///    conditions and ranges are answered here, and the response as the origin made it.
 /// 2. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
 ///    for requests that go out.
 /// 3. The origin.
-pub(crate) fn build(config: &Config, redis: Option<Redis>) -> Result<Stack, Problem> {
+pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) -> Result<Stack, Problem> {
     let cache = cache(config, redis);
     let rest = RouteTable::default(); // whatever no route names is cached by what it says itself
     let routes = config.routes.iter().chain([&rest]).map(|route| (route.path.clone(), layer(cache.clone(), route)));
     let origin = match &config.upstream {
-        Some(uri) => Kind::Upstream(Arc::new(Proxy::new(Upstream::new(uri.clone(), config.proxy)?, config.proxy))),
+        Some(uri) => {
+            let upstream = Upstream::new(uri.clone(), config.proxy)?;
+            Kind::Upstream(Arc::new(Proxy::new(upstream, config.proxy, shutdown.clone())))
+        }
         None => Kind::Demo(demo::origin()),
     };
     Ok(Stack { routes: routes.collect(), cache: cache.clone(), origin })
@@ -112,14 +118,17 @@ impl Stack {
 impl hyper::service::Service<Request<Incoming>> for Connected {
     type Response = Response<CacheBody<OriginBody>>;
     type Error = Infallible;
-    type Future = ResponseFuture<
-        <Origin as tower_service::Service<Request<Incoming>>>::Future,
-        OriginBody,
-        CacheBody<OriginBody>,
-        Infallible,
+    type Future = Logged<
+        ResponseFuture<
+            <Origin as tower_service::Service<Request<Incoming>>>::Future,
+            OriginBody,
+            CacheBody<OriginBody>,
+            Infallible,
+        >,
     >;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let line = Line::of(&request);
         // Before the cache, which keeps entries by their scheme.
         if let Some(uri) = target::of_connection(request.uri(), request.headers(), self.tls) {
             *request.uri_mut() = uri;
@@ -128,7 +137,7 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
         let route = self.routes.iter().find(|(prefix, _)| is_under(path, prefix)).or(self.routes.last());
         let (_, service) = route.expect("the last route takes every path");
         // An origin is always ready, and so is the cache in front of it: there is nothing to wait for.
-        service.clone().call(request)
+        Logged::new(line, service.clone().call(request))
     }
 }
 

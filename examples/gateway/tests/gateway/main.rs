@@ -1,6 +1,7 @@
 //! The gateway as a process, between raw sockets: what goes in, what comes out, what reaches the upstream.
 
 mod caching;
+mod endings;
 mod intermediary;
 mod life;
 mod proxying;

@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Gateway {
     child: Child,
     pub(crate) address: SocketAddr,
+    pub(crate) admin: Option<SocketAddr>,
 }
 
 /// An upstream whose connections a test takes one by one.
@@ -40,13 +41,11 @@ impl Gateway {
     pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = command(&["--listen", "127.0.0.1:0"]).args(args).spawn().expect("the gateway starts");
         let mut out = BufReader::new(child.stdout.take().expect("its output is a pipe"));
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit_once("//").and_then(|(_, address)| address.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("it said {line:?} instead of where it listens"));
+        let address = announced(&mut out);
+        let admin = args.contains(&"--admin").then(|| announced(&mut out));
         // The rest is read away, so that a full pipe never blocks it.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        Self { child, address }
+        Self { child, address, admin }
     }
 
     pub(crate) fn before(upstream: &Upstream) -> Self {
@@ -90,6 +89,14 @@ impl Drop for Gateway {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The address in the next line that it says.
+fn announced(out: &mut impl std::io::BufRead) -> SocketAddr {
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let address = line.trim().rsplit_once("//").and_then(|(_, address)| address.parse().ok());
+    address.unwrap_or_else(|| panic!("it said {line:?} instead of where it listens"))
 }
 
 /// What a gateway with bad arguments says and exits with.
