@@ -28,11 +28,13 @@ pub(crate) struct Config {
 }
 
 /// How requests are passed on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Proxy {
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) http2: bool,
+    /// What an `https` upstream's certificate is checked against, instead of the public authorities.
+    pub(crate) ca: Option<PathBuf>,
     pub(crate) forwarded: Forwarded,
 }
 
@@ -66,6 +68,7 @@ struct File {
     upstream_timeout: Option<Seconds>,
     connect_timeout: Option<Seconds>,
     upstream_http2: bool,
+    upstream_ca: Option<PathBuf>,
     forwarded: Forwarded,
     cache: CacheTable,
     #[serde(rename = "route")]
@@ -151,6 +154,7 @@ impl Config {
                 timeout: seconds(file.upstream_timeout, 30),
                 connect_timeout: seconds(file.connect_timeout, 3),
                 http2: file.upstream_http2,
+                ca: file.upstream_ca,
                 forwarded: file.forwarded,
             },
             cache: CacheTable { capacity, ..file.cache },

@@ -56,8 +56,8 @@ pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) 
     let routes = config.routes.iter().chain([&rest]).map(|route| (route.path.clone(), layer(cache.clone(), route)));
     let origin = match &config.upstream {
         Some(uri) => {
-            let upstream = Upstream::new(uri.clone(), config.proxy)?;
-            Kind::Upstream(Arc::new(Proxy::new(upstream, config.proxy, shutdown.clone())))
+            let upstream = Upstream::new(uri.clone(), &config.proxy)?;
+            Kind::Upstream(Arc::new(Proxy::new(upstream, config.proxy.clone(), shutdown.clone())))
         }
         None => Kind::Demo(demo::origin()),
     };

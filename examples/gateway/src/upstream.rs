@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::config::{Problem, Proxy};
 use crate::failure::Failure;
 use crate::target;
+use crate::tls;
 use crate::upload::Upload;
 use crate::upstream_http2::Http2;
 
@@ -39,7 +40,7 @@ enum Transport {
 // === impl Upstream ===
 
 impl Upstream {
-    pub(crate) fn new(uri: Uri, proxy: Proxy) -> Result<Self, Problem> {
+    pub(crate) fn new(uri: Uri, proxy: &Proxy) -> Result<Self, Problem> {
         let connector = connector(&uri, proxy)?;
         let transport = if proxy.http2 {
             Transport::Http2(Http2::new(connector, uri.clone(), proxy.connect_timeout))
@@ -94,15 +95,19 @@ impl Upstream {
 
 /// One version of HTTP by ALPN: a pool for HTTP/1.1 that were given HTTP/2 would send the upstream's own authority
 /// beside the client's `Host`.
-fn connector(uri: &Uri, proxy: Proxy) -> Result<Connector, Problem> {
+fn connector(uri: &Uri, proxy: &Proxy) -> Result<Connector, Problem> {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
     tcp.enforce_http(false);
     tcp.set_connect_timeout(Some(proxy.connect_timeout));
-    let builder = HttpsConnectorBuilder::new()
-        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-        .map_err(|error| Problem::new("--upstream", uri, error))?
-        .https_or_http();
+    let builder = HttpsConnectorBuilder::new();
+    let builder = match &proxy.ca {
+        Some(ca) => builder.with_tls_config(tls::trusting(ca)?),
+        None => builder
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .map_err(|error| Problem::new("--upstream", uri, error))?,
+    };
+    let builder = builder.https_or_http();
     Ok(match proxy.http2 {
         true => builder.enable_http2().wrap_connector(tcp),
         false => builder.enable_http1().wrap_connector(tcp),

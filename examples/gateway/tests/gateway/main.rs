@@ -6,5 +6,6 @@ mod intermediary;
 mod life;
 mod proxying;
 mod support;
+mod tls;
 mod upstream;
 mod wire;

@@ -249,8 +249,10 @@ impl Message {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// What the cache nearest to the client says: the last member (RFC 9211 section 2).
     pub(crate) fn is_hit(&self) -> bool {
-        self.field("cache-status").is_some_and(|status| status.split(';').any(|part| part.trim() == "hit"))
+        let last = self.fields.iter().rev().find(|(name, _)| name == "cache-status");
+        last.is_some_and(|(_, status)| status.split(';').any(|part| part.trim() == "hit"))
     }
 }
 

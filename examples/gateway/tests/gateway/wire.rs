@@ -45,6 +45,10 @@ fn lengths_that_disagree_or_make_no_sense_are_refused() {
         ("an empty length", "content-length: \r\n", "hello"),
         ("a length that overflows", "content-length: 99999999999999999999999\r\n", "hello"),
         ("a coding that is not the last", "transfer-encoding: chunked, gzip\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+        ("the same length in a list of two kinds", "content-length: 5\r\ncontent-length: 05a\r\n", "hello"),
+        ("a length that is repeated in one line", "content-length: 5, 5\r\n", "hello"),
+        ("a coding behind a control", "transfer-encoding: \x0bchunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+        ("a coding that is named twice", "transfer-encoding: chunked, chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
         ("an unknown coding", "transfer-encoding: xchunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
     ] {
         check(name, &post(fields, body), true);
@@ -59,6 +63,15 @@ fn fields_that_are_not_well_formed_are_refused() {
         ("a bare CR in a value", "GET /x HTTP/1.1\r\nhost: a.example\r\nx-a: 1\rx-b: 2\r\n\r\n"),
         ("a NUL in a value", "GET /x HTTP/1.1\r\nhost: a.example\r\nx-a: 1\0\r\n\r\n"),
         ("a name that is none", "GET /x HTTP/1.1\r\nhost: a.example\r\nx a: 1\r\n\r\n"),
+        (
+            "a space before the colon of a length",
+            "POST /x HTTP/1.1\r\nhost: a.example\r\ncontent-length : 5\r\n\r\nhello",
+        ),
+        ("a field before the first", "GET /x HTTP/1.1\r\n host: a.example\r\nhost: a.example\r\n\r\n"),
+        (
+            "a chunked message of HTTP/1.0",
+            "POST /x HTTP/1.0\r\nhost: a.example\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
         ("a space in the target", "GET /x y HTTP/1.1\r\nhost: a.example\r\n\r\n"),
         ("an unknown version", "GET /x HTTP/7.1\r\nhost: a.example\r\n\r\n"),
         ("two hosts", "GET /x HTTP/1.1\r\nhost: a.example\r\nhost: b.example\r\n\r\n"),
@@ -73,6 +86,10 @@ fn chunks_that_are_not_well_formed_reach_nobody_as_a_request() {
         ("a size that is none", "zz\r\nhello\r\n0\r\n\r\n"),
         ("a size with a sign", "+5\r\nhello\r\n0\r\n\r\n"),
         ("a size that overflows", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n"),
+        ("an extension that ends in a bare LF", "5;a\nhello\r\n0\r\n\r\n"),
+        ("a size behind a space", " 5\r\nhello\r\n0\r\n\r\n"),
+        ("a size in hexadecimal notation", "0x5\r\nhello\r\n0\r\n\r\n"),
+        ("a chunk without its end", "5\r\nhelloXX0\r\n\r\n"),
         ("a chunk that is longer than it says", "3\r\nhello\r\n0\r\n\r\n"),
     ] {
         let upstream = Upstream::new();
@@ -95,6 +112,33 @@ fn both_lengths_have_one_reading() {
         smuggled.len()
     );
     check("both lengths", &raw, false);
+}
+
+#[test]
+fn what_is_read_leniently_is_passed_on_strictly() {
+    for (name, raw, body) in [
+        ("lines that end in a bare LF", "POST /x HTTP/1.1\nhost: a.example\ncontent-length: 5\n\nhello", "hello"),
+        (
+            "equal lengths",
+            "POST /x HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\nhello",
+            "hello",
+        ),
+        (
+            "an extension of a chunk",
+            "POST /x HTTP/1.1\r\nhost: a.example\r\ntransfer-encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
+            "hello",
+        ),
+    ] {
+        let upstream = Upstream::new();
+        let gateway = Gateway::before(&upstream);
+        let requests = upstream.answering(|_| response("200 OK", "", "ok"));
+        assert_eq!(gateway.ask(raw).status(), 200, "{name}");
+        let seen = requests.recv().unwrap();
+        assert_eq!(seen.text(), body, "{name}");
+        let framings = ["content-length", "transfer-encoding"];
+        let framed = seen.fields.iter().filter(|(field, _)| framings.contains(&field.as_str())).count();
+        assert_eq!(framed, 1, "{name}: {seen:?}");
+    }
 }
 
 #[test]
