@@ -182,6 +182,7 @@ impl Rejection {
             ("-WRONGTYPE ", Self::WrongType),
             ("-NOPERM ", Self::Denied),
             ("ACL failure in script", Self::Denied),
+            ("The user executing the script can't", Self::Denied), // Redis 7.0
         ];
         within.iter().find(|(mark, _)| text.contains(mark)).map_or(Self::Other, |(_, why)| *why)
     }

@@ -14,7 +14,7 @@ use fred::{
     types::{
         ConnectHandle, Key, Value,
         client::Invalidation,
-        config::{Config, ConnectionConfig, Options, PerformanceConfig, Server, TcpConfig},
+        config::{Config, ConnectionConfig, Options, PerformanceConfig, Server, ServerConfig, TcpConfig},
     },
 };
 use tokio::{
@@ -62,6 +62,16 @@ const EVENTS: usize = 8192;
 // === impl Plan ===
 
 impl Plan {
+    /// The same plan, to be tried with these nodes of a cluster too: those that the URL names may be the ones that fail.
+    pub(crate) fn knowing(&self, nodes: Vec<Option<Server>>) -> Self {
+        let mut plan = self.clone();
+        if let ServerConfig::Clustered { hosts, .. } = &mut plan.config.server {
+            let learned: Vec<_> = nodes.into_iter().flatten().filter(|node| !hosts.contains(node)).collect();
+            hosts.extend(learned);
+        }
+        plan
+    }
+
     fn connection(&self) -> ConnectionConfig {
         ConnectionConfig {
             connection_timeout: self.connect_deadline,

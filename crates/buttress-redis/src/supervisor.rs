@@ -35,11 +35,13 @@ enum Next {
 /// Runs until aborted.
 pub(crate) async fn supervise(post: Arc<Post>) {
     let mut attempt = 0;
+    let mut plan = post.plan.clone();
     loop {
         let opened = Instant::now();
-        let error = match Line::open(&post.plan).await {
+        let error = match Line::open(&plan).await {
             Ok((line, mut driver)) => {
                 names::connection(post.role);
+                plan = post.plan.knowing(line.nodes());
                 post.up(&line);
                 tokio::select! {
                     error = driver.ended() => error,
