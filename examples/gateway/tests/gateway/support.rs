@@ -139,10 +139,9 @@ impl Upstream {
                 let (mut line, sender, response) = (Line::over(stream.unwrap()), sender.clone(), response.clone());
                 std::thread::spawn(move || {
                     while let Some(request) = line.try_message() {
-                        line.say(response(&request));
-                        if sender.send(request).is_err() {
-                            return;
-                        }
+                        let answer = response(&request);
+                        drop(sender.send(request)); // before the answer: whoever has that finds the request
+                        line.say(answer);
                     }
                 });
             }

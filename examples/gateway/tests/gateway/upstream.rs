@@ -173,3 +173,43 @@ fn what_went_wrong_has_a_name() {
     assert_eq!(answer.status(), 502);
     assert!(answer.text().contains("tls-failure"), "{}", answer.text());
 }
+
+/// How many bytes one side takes off a sender that sends all it can, while nobody reads at the other end.
+fn taken(mut from: std::net::TcpStream) -> usize {
+    use std::io::Write as _;
+    from.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let piece = [0; 64 << 10];
+    let mut taken = 0;
+    while taken < LARGE {
+        match from.write(&piece) {
+            Ok(count) => taken += count,
+            Err(_) => break, // it does not get rid of it
+        }
+    }
+    taken
+}
+
+/// More than the sockets' buffers between the two ends hold.
+const LARGE: usize = 128 << 20;
+
+#[test]
+fn what_the_other_side_does_not_take_is_not_buffered() {
+    use std::io::{Read as _, Write as _};
+    let upstream = Upstream::new();
+    let gateway = Gateway::before(&upstream);
+    let mut client = std::net::TcpStream::connect(gateway.address).unwrap();
+    write!(client, "PUT /x HTTP/1.1\r\nhost: a.example\r\ncontent-length: {LARGE}\r\n\r\n").unwrap();
+    let inner = upstream.accept();
+    assert!(taken(client) < LARGE, "an upload");
+    drop(inner);
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gateway = Gateway::start(&["--upstream", &format!("http://{}", listener.local_addr().unwrap())]);
+    let mut client = gateway.connect();
+    client.say("GET /x HTTP/1.1\r\nhost: a.example\r\n\r\n");
+    let (mut inner, _) = listener.accept().unwrap();
+    assert!(inner.read(&mut [0; 4096]).unwrap() > 0, "an answer before the question would be no answer");
+    write!(inner, "HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n").unwrap();
+    assert_eq!(client.head().unwrap().status(), 200);
+    assert!(taken(inner) < LARGE, "a download");
+}
