@@ -158,6 +158,15 @@ impl Rejection {
         }
     }
 
+    /// Whether a `PING` is refused for this reason as well, and not only the command it stands behind.
+    pub(crate) const fn refuses_everyone(self) -> bool {
+        match self {
+            // A server that cannot save refuses a PING as if it were a write.
+            Self::Busy | Self::Denied | Self::Loading | Self::Moving | Self::ReadOnly => true,
+            Self::Other | Self::OutOfMemory | Self::WrongType => false,
+        }
+    }
+
     /// The reason that an error reply gives. By its text: the client's own kinds lump most of them together.
     fn of(text: &str) -> Self {
         // A script passes on the error of the command it ran, in the middle of its own text on Redis 6.

@@ -274,12 +274,22 @@ fn prove(replies: Vec<Result<Value, FredError>>, nonce: Bytes) -> Result<Reply, 
         }
         // One error for both: they were not sent, or not answered.
         (Some(Err(error)), None) => Err(classify(&error)),
-        // The server is not serving anyone: it loads, runs a script, or does not know who we are.
-        (Some(Err(error)), Some(Err(other))) if classify(&error).kind() == classify(&other).kind() => {
-            Err(classify(&error))
-        }
+        (Some(Err(error)), Some(Err(other))) => prove_refusal(classify(&error), classify(&other)),
         _ => Err(Error::new(ErrorKind::Unproven, "the nonce did not come back behind the reply")),
     }
+}
+
+/// Two refusals prove each other where the server refuses even a `PING`, and for the same reason. Of any other reason the
+/// second may be the true reply to the command, and the first a stray.
+fn prove_refusal(error: Error, echo: Error) -> Result<Reply, Error> {
+    let is_for_everyone = match error.kind() {
+        ErrorKind::Rejected(why) => why.refuses_everyone(),
+        _ => true,
+    };
+    if is_for_everyone && error.kind() == echo.kind() {
+        return Err(error);
+    }
+    Err(Error::new(ErrorKind::Unproven, "a refusal came where the nonce should be"))
 }
 
 /// What an error of the client means for the command.
@@ -336,7 +346,10 @@ mod tests {
         check_proof(vec![], Err(ErrorKind::Unproven));
         check_proof(vec![said("OK"), refused("OOM")], Err(ErrorKind::Unproven));
         check_proof(vec![refused("OOM"), refused("NOPERM")], Err(ErrorKind::Unproven));
+        check_proof(vec![refused("ERR DISCARD without MULTI"), refused("EXECABORT")], Err(ErrorKind::Unproven));
+        check_proof(vec![refused("OOM"), refused("OOM")], Err(ErrorKind::Unproven));
         check_proof(vec![refused("NOAUTH"), refused("NOAUTH")], denied);
+        check_proof(vec![refused("MISCONF"), refused("MISCONF")], Err(ErrorKind::Rejected(Rejection::ReadOnly)));
         check_proof(vec![Err(FredError::new(FredKind::Timeout, ""))], Err(ErrorKind::TimedOut));
     }
 
