@@ -1,12 +1,17 @@
 //! What the benches share: a service with a hit in it. The benches live beside this file, one per claim;
 //! `scripts/bench` runs them.
 
+pub mod load;
+pub mod report;
+
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::time::Duration;
 
 use buttress::cache::{Cache, CacheLayer, CacheService};
+use buttress::redis::Redis;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
@@ -16,13 +21,13 @@ pub type Bare = tower::util::ServiceFn<fn(Request<Empty<Bytes>>) -> Ready<Result
 /// A response like those a real service sends, with a body of 1 KiB.
 pub fn one_kib(_: Request<Empty<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
     static BODY: [u8; 1024] = [b'x'; 1024];
-    answer(Bytes::from_static(&BODY))
+    ready(Ok(answer(Bytes::from_static(&BODY))))
 }
 
 /// The same with 100 KiB.
 pub fn hundred_kib(_: Request<Empty<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
     static BODY: [u8; 102_400] = [b'x'; 102_400];
-    answer(Bytes::from_static(&BODY))
+    ready(Ok(answer(Bytes::from_static(&BODY))))
 }
 
 /// A request as a browser sends it, near enough.
@@ -53,19 +58,35 @@ pub async fn hit(service: &CacheService<Bare>, path: &str) -> usize {
     response.into_body().collect().await.expect("the body never fails").to_bytes().len()
 }
 
+/// The same, by a request that goes past the cache: `POST`, or with gRPC's media type.
+pub async fn bypass(service: &CacheService<Bare>, mut request: Request<Empty<Bytes>>) -> usize {
+    *request.method_mut() = Method::POST;
+    let response = service.clone().oneshot(request).await.expect("the service never fails");
+    response.into_body().collect().await.expect("the body never fails").to_bytes().len()
+}
+
 /// One request to the service without the layer.
 pub async fn bare(service: &Bare, path: &str) -> usize {
     let response = service.clone().call(request(path)).await.expect("the service never fails");
     response.into_body().collect().await.expect("the body never fails").to_bytes().len()
 }
 
-fn answer(body: Bytes) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
-    let response = Response::builder()
+/// A response with the fields that a real service sends, fresh for a day.
+#[must_use]
+pub fn answer(body: Bytes) -> Response<Full<Bytes>> {
+    Response::builder()
         .header("content-type", "text/html; charset=utf-8")
         .header("cache-control", "public, max-age=86400")
         .header("etag", "\"5f2d9c81\"")
         .header("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")
         .body(Full::new(body))
-        .expect("a valid response");
-    ready(Ok(response))
+        .expect("a valid response")
+}
+
+/// The same handle, once Redis is there.
+pub async fn connected(redis: Redis) -> Redis {
+    while !redis.is_up() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    redis
 }

@@ -1,108 +1,106 @@
 //! Claims: the gateway answers hits from its memory nearly as fast as a bare hyper server answers at all, and hits from
 //! Redis nearly as fast as a handler that only does the same `GET`.
 //!
-//! Each server is pinned to one core and the load (`wrk`) to another. The servers take turns, round by round, so that
-//! whatever else the machine does hits them alike; medians of the rounds are compared. `BENCH_ROUNDS` and
-//! `BENCH_SECONDS` change how long it takes.
+//! Each server is pinned to one core and all the rest to another. The servers take turns, round by round, so that
+//! whatever else the machine does hits them alike; each round of one is compared with the round of its peer next to it,
+//! and the median of these ratios counts. `BENCH_ROUNDS` and `BENCH_SECONDS` change how long it takes.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
+use buttress_benches::load::{OTHER_CORE, Round, SERVER_CORE, Server, pin};
+use buttress_benches::report::{Target, claim, median};
 use buttress_tests::RedisServer;
 
-const SIZES: [(usize, &str); 2] = [(1 << 10, "1 KiB"), (100 << 10, "100 KiB")];
+/// The size, its name, and what is promised: in process, in Redis.
+const SIZES: [(usize, &str, f64, f64); 2] = [(1 << 10, "1 KiB", 0.90, 0.80), (100 << 10, "100 KiB", 0.95, 0.80)];
 
-/// A server on a core of its own.
-struct Server {
-    child: Child,
-    url: String,
-}
+const NAMES: [&str; 4] = ["bare hyper", "gateway, hit in process", "GET through fred", "gateway, hit in Redis"];
 
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return; // `cargo test --benches` wants to know only that it compiles
     }
-    println!("{} cores; server on core 0, wrk on core 1", std::thread::available_parallelism().map_or(1, usize::from));
-    for (size, name) in SIZES {
-        let origin = Server::start(None, "bare", &[&size.to_string()]);
-        let redis = RedisServer::start();
-        let redis_url = redis.url();
-        let upstream = ["--listen", "127.0.0.1:0", "--workers", "1", "--upstream", &origin.url];
-        let in_memory = Server::start(Some(0), "gateway", &upstream);
-        let in_redis = [&upstream[..], &["--redis", &redis_url, "--cache-capacity", "0"]].concat();
-        let in_redis = Server::start(Some(0), "gateway", &in_redis);
-        let bare = Server::start(Some(0), "bare", &[&size.to_string()]);
-        let peer = Server::start(Some(0), "peer-fred-get", &[&redis_url, &size.to_string()]);
-        let servers = [&bare, &in_memory, &peer, &in_redis];
-        for server in servers {
-            server.load("1");
+    let (count, seconds) = (setting("BENCH_ROUNDS", 7), setting("BENCH_SECONDS", 2));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{cores} cores: the server on core {SERVER_CORE}, wrk, Redis and the origin on core {OTHER_CORE};");
+    println!("{count} rounds of {seconds} s each, 32 connections");
+    for (size, name, in_process, in_redis) in SIZES {
+        let rounds = measure(size, count, seconds);
+        println!("\n{name}: median (and range) of the rounds");
+        for (server, rounds) in NAMES.iter().zip(&rounds) {
+            describe(server, rounds);
         }
-        let mut rounds = vec![Vec::new(); servers.len()];
-        for _ in 0..setting("BENCH_ROUNDS", 7) {
-            for (server, rates) in servers.iter().zip(&mut rounds) {
-                rates.push(server.load(&setting("BENCH_SECONDS", 2).to_string()));
-            }
+        let [bare, memory, get, redis] = &rounds;
+        compare(&format!("hit in process / bare hyper, {name}"), in_process, memory, bare);
+        compare(&format!("hit in Redis / GET through fred, {name}"), in_redis, redis, get);
+    }
+}
+
+/// The rounds of the four servers, in the order of [`NAMES`].
+fn measure(size: usize, count: usize, seconds: usize) -> [Vec<Round>; 4] {
+    let size = size.to_string();
+    let origin = Server::start(OTHER_CORE, "bare", &[&size, "origin"]);
+    let redis = RedisServer::start();
+    pin(redis.pid().expect("it runs"), OTHER_CORE);
+    let (upstream, redis_url) = (origin.url(), redis.url());
+    let gateway = ["--listen", "127.0.0.1:0", "--workers", "1", "--upstream", &upstream];
+    let in_redis = [&gateway[..], &["--redis", &redis_url, "--cache-capacity", "0"]].concat();
+    let servers = [
+        Server::start(SERVER_CORE, "bare", &[&size]),
+        Server::start(SERVER_CORE, "gateway", &gateway),
+        Server::start(SERVER_CORE, "peer-fred-get", &[&redis_url, &size]),
+        Server::start(SERVER_CORE, "gateway", &in_redis),
+    ];
+    for server in &servers {
+        let _warm = server.round(1);
+    }
+    check_heads(&servers);
+    let mut rounds = [const { Vec::new() }; 4];
+    for _ in 0..count {
+        for (server, rounds) in servers.iter().zip(&mut rounds) {
+            rounds.push(server.round(seconds));
         }
-        let [bare, memory, get, redis] = [0, 1, 2, 3].map(|index: usize| median(&mut rounds[index]));
-        println!("{name}: bare hyper {bare:.0}/s, hit in process {memory:.0}/s: ratio {:.2}", memory / bare);
-        println!("{name}: GET through fred {get:.0}/s, hit in Redis {redis:.0}/s: ratio {:.2}", redis / get);
+    }
+    rounds
+}
+
+/// Servers that send different fields cannot be compared; and a gateway that asks its origin has no hits.
+fn check_heads(servers: &[Server; 4]) {
+    let names = |head: &str| {
+        let fields = head.lines().skip(1).filter_map(|line| Some(line.split_once(':')?.0.to_ascii_lowercase()));
+        let mut names: Vec<_> = fields.collect();
+        names.sort();
+        names
+    };
+    let heads = servers.each_ref().map(Server::head);
+    for (name, head) in NAMES.iter().zip(&heads) {
+        assert!(head.contains("Buttress; hit"), "{name} did not hit: {head}");
+        assert_eq!(names(head), names(&heads[0]), "{name} sends other fields than {}", NAMES[0]);
+        assert!(head.len().abs_diff(heads[0].len()) <= 16, "{head}\n\nis not as long as\n\n{}", heads[0]);
     }
 }
 
-// === impl Server ===
-
-impl Server {
-    /// Starts a program and waits until it says where it listens.
-    fn start(core: Option<usize>, program: &str, arguments: &[&str]) -> Self {
-        let path = programs().join(program);
-        let mut command = match core {
-            Some(core) => {
-                let mut taskset = Command::new("taskset");
-                taskset.args(["-c", &core.to_string()]).arg(&path);
-                taskset
-            }
-            None => Command::new(&path),
-        };
-        let child = command.args(arguments).stdout(Stdio::piped()).spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("{}: {error}; scripts/bench builds it", path.display()));
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let url =
-            line.trim().rsplit_once(' ').map_or_else(|| panic!("{program} said {line:?}"), |(_, url)| url.to_owned());
-        Self { child, url }
-    }
-
-    /// Requests per second that it serves. Anything but success fails the run.
-    fn load(&self, seconds: &str) -> f64 {
-        let target = format!("{}/page", self.url);
-        let output = Command::new("taskset")
-            .args(["-c", "1", "wrk", "-t1", "-c32", "-d", &format!("{seconds}s"), &target])
-            .output()
-            .expect("wrk; scripts/bench installs it");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "{target}: {text}");
-        let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
-        rate.unwrap_or_else(|| panic!("wrk said {text}"))
-    }
+fn describe(server: &str, rounds: &[Round]) {
+    let column = |of: fn(&Round) -> f64| rounds.iter().map(of).collect::<Vec<_>>();
+    let (rates, busy, costs) = (column(|round| round.rate), column(|round| round.busy), column(|round| round.cost));
+    let (low, high) = (rates.iter().copied().fold(f64::MAX, f64::min), rates.iter().copied().fold(0.0, f64::max));
+    println!(
+        "  {server:<24} {:>7.0}/s ({low:.0} to {high:.0}), {:>3.0} % of its core, {:>6.2} µs of processor time per request",
+        median(&rates),
+        median(&busy) * 100.0,
+        median(&costs),
+    );
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn programs() -> PathBuf {
-    std::env::var_os("BENCH_PROGRAMS").map_or_else(|| PathBuf::from("target/release"), PathBuf::from)
+fn compare(name: &str, least: f64, ours: &[Round], peers: &[Round]) {
+    let ratios = |of: fn(&Round, &Round) -> f64| -> Vec<f64> {
+        ours.iter().zip(peers).map(|(ours, peer)| of(ours, peer)).collect()
+    };
+    let rate = median(&ratios(|ours, peer| ours.rate / peer.rate));
+    claim(&format!("requests per second, {name}"), Target::AtLeast(least), rate, "");
+    // What the ratio would be if nothing but the server's own core were the limit.
+    let cost = median(&ratios(|ours, peer| peer.cost / ours.cost));
+    claim(&format!("… by processor time of the server, {name}"), Target::None, cost, "");
 }
 
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

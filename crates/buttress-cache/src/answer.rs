@@ -5,18 +5,17 @@ use std::time::SystemTime;
 use buttress_rfc9111::cache_status::CacheStatus;
 use buttress_rfc9111::precondition::{self, Precondition, Selected};
 use buttress_rfc9111::range::{self, RangeAnswer};
-use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::{Response, StatusCode, request, response};
 
 use crate::body::CacheBody;
 use crate::entry::Entry;
+use crate::heads::Heads;
 use crate::policy::Asked;
-
-/// Room for what a reuse adds: `Age`, `Cache-Status`, `Content-Length` or `Content-Range`.
-const ADDED: usize = 4;
 
 /// Answers a request from an entry.
 pub(crate) fn from_entry<R>(
+    heads: &Heads,
     entry: &Entry,
     request: &request::Parts,
     asked: &Asked,
@@ -25,13 +24,9 @@ pub(crate) fn from_entry<R>(
 ) -> Response<CacheBody<R>> {
     let mut response = Response::new(CacheBody::empty());
     *response.status_mut() = entry.status();
-    *response.headers_mut() = entry.headers(ADDED);
+    let status = status.map(|status| status.ttl(entry.terms().freshness_left(now)));
+    *response.headers_mut() = heads.fields(entry, entry.terms().age(now).as_secs(), status);
     let headers = response.headers_mut();
-    // RFC 9111 section 5.1: a stored response that is sent again says how old it is.
-    headers.insert(AGE, HeaderValue::from(entry.terms().age(now).as_secs()));
-    if let Some(status) = status {
-        status.ttl(entry.terms().freshness_left(now)).append_to(headers);
-    }
     let is_whole = entry.status() == StatusCode::OK;
     if asked.conditional && is_whole && is_copy_good(request, headers, entry.terms().response_time) {
         precondition::to_not_modified(headers);

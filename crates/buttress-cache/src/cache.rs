@@ -24,6 +24,7 @@ use crate::admit::Admitted;
 use crate::entry::Entry;
 use crate::exchange::Exchange;
 use crate::flight::{Flights, Lead};
+use crate::heads::Heads;
 use crate::key::Key;
 use crate::memory::Memory;
 use crate::record::Record;
@@ -54,6 +55,7 @@ pub struct CacheOptions {
 struct Inner {
     memory: Memory,
     redis: Option<RedisStore>,
+    heads: Heads,
     flights: Arc<Flights>,
     clock: Clock,
     /// What all fills together may hold, in units.
@@ -193,6 +195,7 @@ impl Cache {
         let inner = Inner {
             memory: Memory::new(options.capacity, max_age),
             redis: redis.map(|redis| RedisStore::new(&redis, &options.prefix, options.capacity > 0)),
+            heads: Heads::new(),
             flights: Flights::new(),
             clock: options.clock,
             fills: units(),
@@ -205,6 +208,10 @@ impl Cache {
 
     pub(crate) fn now(&self) -> SystemTime {
         self.inner.clock.now()
+    }
+
+    pub(crate) fn heads(&self) -> &Heads {
+        &self.inner.heads
     }
 
     pub(crate) fn flights(&self) -> &Arc<Flights> {

@@ -19,6 +19,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -31,11 +32,16 @@ const MARK: [u8; 4] = [0xB7, b'c', 1, b'e'];
 const FIXED: usize = 8 + terms::LEN + 20 + SUM;
 const SUM: usize = 8;
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
 /// A stored response. Clones share the bytes.
 #[derive(Clone)]
 pub(crate) struct Entry(Arc<Inner>);
 
 struct Inner {
+    /// No other entry of this process has it.
+    id: u64,
+    was_served: AtomicBool,
     bytes: Bytes,
     status: StatusCode,
     terms: Terms,
@@ -104,13 +110,33 @@ impl Entry {
         &self.0.terms
     }
 
+    /// What tells this entry from every other one of this process.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Whether this was asked before.
+    pub(crate) fn was_served_before(&self) -> bool {
+        // Read first: the usual answer must not write, or every core would share the line.
+        self.0.was_served.load(Ordering::Relaxed) || self.0.was_served.swap(true, Ordering::Relaxed)
+    }
+
+    /// The head block.
+    pub(crate) fn head(&self) -> Bytes {
+        let at = FIXED + self.0.lengths.key;
+        self.0.bytes.slice(at..at + self.0.lengths.head)
+    }
+
+    /// How many fields the head has.
+    pub(crate) fn fields(&self) -> usize {
+        self.0.lengths.fields
+    }
+
     /// The header fields, with room for `more`. Their values are slices of the entry.
     pub(crate) fn headers(&self, more: usize) -> HeaderMap {
-        let lengths = &self.0.lengths;
-        let at = FIXED + lengths.key;
         // The checksum held, so the block is what we wrote; a block that `http` refuses to read would be our mistake,
         // and an empty head is its mildest form.
-        block::decode(&self.0.bytes.slice(at..at + lengths.head), lengths.fields, more).unwrap_or_default()
+        block::decode(&self.head(), self.fields(), more).unwrap_or_default()
     }
 
     pub(crate) fn body(&self) -> Bytes {
@@ -146,7 +172,9 @@ impl Inner {
         let status = StatusCode::from_u16(u16::from_le_bytes(array(&bytes, 4)?)).ok()?;
         let terms = terms::read(bytes.get(8..8 + terms::LEN)?)?;
         let lengths = Lengths::read(bytes.get(8 + terms::LEN..FIXED)?)?;
-        (lengths.total()? == bytes.len()).then_some(Self { bytes, status, terms, lengths })
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let was_served = AtomicBool::new(false);
+        (lengths.total()? == bytes.len()).then_some(Self { id, was_served, bytes, status, terms, lengths })
     }
 }
 

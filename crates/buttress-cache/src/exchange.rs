@@ -265,7 +265,14 @@ impl Exchange {
     /// The response made of an entry.
     pub(crate) fn reuse<R>(&self, entry: &Entry, now: SystemTime, status: CacheStatus<'_>) -> Response<CacheBody<R>> {
         counter!("buttress_cache_requests_total", "outcome" => "hit").increment(1);
-        answer::from_entry(entry, &self.parts, &self.asked, now, self.settings.announce.then_some(status))
+        answer::from_entry(
+            self.cache.heads(),
+            entry,
+            &self.parts,
+            &self.asked,
+            now,
+            self.settings.announce.then_some(status),
+        )
     }
 
     /// RFC 9111 section 5.2.1.7: `only-if-cached` is answered from the store or with 504.

@@ -76,6 +76,7 @@ mod millis;
 mod cache;
 mod flight;
 mod fill;
+mod heads;
 mod memory;
 mod redis;
 
