@@ -6,8 +6,8 @@
 use buttress_benches::{Bare, bare, bypass, hit, hundred_kib, one_kib, request, warmed};
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::Request;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http_body_util::Empty;
 
 fn hits(c: &mut Criterion) {

@@ -41,7 +41,8 @@ async fn report(store: &str, cache: Cache) {
             let service = service.clone();
             tokio::spawn(async move {
                 let response = service.oneshot(request("/slow")).await.expect("the service never fails");
-                let collapsed = response.headers()["cache-status"].to_str().is_ok_and(|text| text.contains("collapsed"));
+                let collapsed =
+                    response.headers()["cache-status"].to_str().is_ok_and(|text| text.contains("collapsed"));
                 let body = response.into_body().collect().await.expect("the body never fails").to_bytes();
                 assert_eq!(body, "slow");
                 collapsed
