@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use buttress::cache::{Cache, CacheLayer};
+use buttress::cache::{Cache, CacheLayer, CacheOptions};
+use buttress::core::ManualClock;
 use buttress_tests::body::{self, Scripted};
 use buttress_tests::{Strict, counting};
 use http::{Method, Request, Response};
@@ -116,6 +117,35 @@ async fn an_error_is_not_handed_to_all() {
     let bodies = all_at_once(service, gate, 100, |_| request(Method::GET, "/x", &[])).await;
     assert_eq!(bodies.iter().filter(|body| *body == "503").count(), 1, "only the one that met it");
     assert_eq!(calls.get(), 2, "one try, one more");
+}
+
+/// What is served in place of an error is stale: those who wait may not have it without asking. They ask together, not in turn.
+#[tokio::test]
+async fn nobody_queues_for_a_broken_service_that_has_something_stale() {
+    const FIELDS: (&str, &str) = ("cache-control", "max-age=10, stale-if-error=600");
+    let gate = Arc::new(Semaphore::new(1));
+    let (asked, inside, most) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+    let (origin, calls) = counting({
+        let (gate, inside, most) = (Arc::clone(&gate), Arc::clone(&inside), Arc::clone(&most));
+        move |_: Request<Body>| {
+            let status = if asked.fetch_add(1, Ordering::SeqCst) == 0 { 200 } else { 503 };
+            let (gate, inside, most) = (Arc::clone(&gate), Arc::clone(&inside), Arc::clone(&most));
+            async move {
+                most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                tokio::task::yield_now().await; // so that whoever may come does
+                inside.fetch_sub(1, Ordering::SeqCst);
+                Ok::<_, Infallible>(response(status, &[FIELDS], status.to_string()))
+            }
+        }
+    });
+    let hand = ManualClock::at(SystemTime::UNIX_EPOCH);
+    let service = CacheLayer::new(CacheOptions::new().clock(hand.clock()).embedded()).layer(origin);
+    body::collect(service.clone().oneshot(request(Method::GET, "/x", &[])).await.unwrap()).await;
+    hand.advance(Duration::from_secs(11));
+    let bodies = all_at_once(service, gate, 100, |_| request(Method::GET, "/x", &[])).await;
+    assert!(bodies.iter().all(|body| body == "200"), "everybody has the stale one");
+    assert_eq!((calls.get(), most.load(Ordering::SeqCst)), (101, 98), "one try, one more, and then all at once");
 }
 
 #[tokio::test]

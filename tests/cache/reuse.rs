@@ -160,6 +160,11 @@ async fn stale_is_better_than_broken_where_the_response_allows_it() {
             bed.hand.advance(Duration::from_secs(11));
             let reply = bed.get_with("/x", &[("x-break", "1")]).await;
             assert_eq!(reply.status, status, "{fields}");
+            let expected = match status {
+                200 => "Buttress; fwd=stale; fwd-status=503; ttl=-1; detail=stale-if-error",
+                _ => "Buttress; fwd=stale",
+            };
+            assert_eq!(reply.header("cache-status"), expected, "{fields}");
         }
     }
 }

@@ -64,13 +64,11 @@ impl Fetch {
         let received = self.exchange.cache.now();
         match result {
             Ok(response) => Ok(self.on_response(Fetched { response, errand, received })),
-            Err(error) => match self.stale_instead(&errand, received) {
-                Some(response) => Ok(response),
-                None => {
-                    errand.fail();
-                    Err(error)
-                }
-            },
+            Err(error) => {
+                let stale = self.stale_instead(&errand, None, received);
+                errand.fail();
+                stale.ok_or(error)
+            }
         }
     }
 
@@ -127,12 +125,11 @@ impl Fetch {
 
     fn on_broken<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>> {
         let Fetched { response, errand, received } = fetched;
-        if let Some(stale) = self.stale_instead(&errand, received) {
-            return stale;
-        }
-        let response = self.announced(response.map(CacheBody::inner), &errand, None);
+        let answer = self
+            .stale_instead(&errand, Some(response.status()), received)
+            .unwrap_or_else(|| self.announced(response.map(CacheBody::inner), &errand, None));
         errand.fail();
-        response
+        answer
     }
 
     /// RFC 9111 section 4.3.4: the stored response is updated, if the 304 is about it.
@@ -279,11 +276,22 @@ impl Fetch {
     }
 
     /// A stale entry in place of an error, where nothing forbids it (RFC 9111 section 4.2.4, RFC 5861 section 4).
-    fn stale_instead<R>(&self, errand: &Errand, now: SystemTime) -> Option<Response<CacheBody<R>>> {
+    fn stale_instead<R>(
+        &self,
+        errand: &Errand,
+        broken: Option<StatusCode>,
+        now: SystemTime,
+    ) -> Option<Response<CacheBody<R>>> {
         let stale = errand.stale.as_ref()?;
         let (asked, rules) = (&self.exchange.asked.directives, &self.exchange.settings.rules);
         match reuse::on_error(asked, stale.terms(), now, rules) {
-            OnError::Use(_) => Some(self.exchange.reuse(stale, now, errand.status(&self.exchange.settings.name))),
+            OnError::Use(why) => {
+                let mut status = errand.status(&self.exchange.settings.name).detail(why.as_str());
+                if let Some(broken) = broken {
+                    status = status.forward_status(broken);
+                }
+                Some(self.exchange.reuse(stale, now, status))
+            }
             OnError::Fail(_) => None,
         }
     }

@@ -5,7 +5,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, LAST_MODIFIED};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 
@@ -28,14 +29,13 @@ async fn script() -> impl IntoResponse {
 }
 
 /// It may change under its name: kept, and asked about each time.
-async fn style() -> impl IntoResponse {
-    let fields = [
-        (CACHE_CONTROL, "no-cache"),
-        (CONTENT_TYPE, "text/css"),
-        (ETAG, "\"plain-1\""),
-        (LAST_MODIFIED, "Thu, 01 Jan 2026 00:00:00 GMT"),
-    ];
-    (fields, STYLE)
+async fn style(headers: HeaderMap) -> Response {
+    const TAG: &str = "\"plain-1\"";
+    let fields = [(CACHE_CONTROL, "no-cache"), (ETAG, TAG), (LAST_MODIFIED, "Thu, 01 Jan 2026 00:00:00 GMT")];
+    if headers.get(IF_NONE_MATCH).is_some_and(|tag| tag == TAG) {
+        return (StatusCode::NOT_MODIFIED, fields).into_response();
+    }
+    (fields, [(CONTENT_TYPE, "text/css")], STYLE).into_response()
 }
 
 /// Four MiB, sent piece by piece.

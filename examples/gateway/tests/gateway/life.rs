@@ -1,5 +1,7 @@
 //! How it starts and how it ends.
 
+use std::process::Command;
+
 use rustix::process::Signal;
 
 use crate::support::{Gateway, Line, Upstream, refused, response};
@@ -73,9 +75,40 @@ fn the_grace_period_ends_what_does_not() {
 #[test]
 fn without_an_upstream_the_demo_answers() {
     let gateway = Gateway::start(&[]);
-    assert_eq!(gateway.get("/", "").status(), 200);
-    let first = gateway.get("/products/1", "");
-    let second = gateway.get("/products/1", "");
-    assert_eq!((first.is_hit(), second.is_hit()), (false, true));
-    assert_eq!(first.body, second.body);
+    let page = gateway.get("/", "");
+    let page = page.text();
+    assert!(page.contains("curl -si http://a.example/products/1\n"), "the lines lead to where the page was asked for");
+}
+
+/// Each line is run as it is printed, and what it prints has all of these, in this order.
+#[test]
+fn every_line_to_try_does_what_it_says() {
+    let gateway = Gateway::start(&[]);
+    let page = gateway.get("/", "").text().replace("a.example", &gateway.address.to_string());
+    let commands: Vec<_> = page.lines().filter(|line| line.contains("curl")).collect();
+    let expected: [(&str, &[&str]); 12] = [
+        ("/products/1", &["200 OK", "fwd=uri-miss", "{\"id\":1,\"made\":1,"]),
+        ("If-None-Match", &["304 Not Modified", "Buttress; hit"]),
+        ("-X POST", &["\"made\":1,\"price\":12}", "200 OK", "fwd=", "\"made\":2,\"price\":13}"]),
+        ("Accept-Language", &["fwd=", "Bonjour", "fwd=vary-miss", "Guten Tag", "Buttress; hit", "Guten Tag"]),
+        ("Range", &["206 Partial Content", "Buttress; hit", "content-range: bytes 0-31/4194304", "\r\n\r\nabcdef"]),
+        ("-sI", &["document.title", "200 OK", "content-length: 29", "Buttress; hit"]),
+        ("plain.css", &["sans-serif", "200 OK", "fwd-status=304", "sans-serif"]),
+        ("xargs", &["report number 1\n"; 20]),
+        ("/flaky", &["fwd=uri-miss", "answer number 1", "200 OK", "age: ", "fwd-status=503", "answer number 1"]),
+        ("/private", &["visit number 1", "visit number 2"]),
+        ("only-if-cached", &["504 Gateway Timeout"]),
+        ("/products/1001", &["404 Not Found", "fwd=uri-miss", "404 Not Found", "Buttress; hit"]),
+    ];
+    assert_eq!(commands.len(), expected.len());
+    for (command, (mark, parts)) in commands.into_iter().zip(expected) {
+        assert!(command.contains(mark), "{mark} is not in {command}");
+        let output = Command::new("sh").args(["-c", command]).output().expect("sh and curl are there");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut rest = &*text;
+        for part in parts {
+            let at = rest.find(part).unwrap_or_else(|| panic!("{command}\nhas no {part} in {rest}\nof {text}"));
+            rest = &rest[at + part.len()..];
+        }
+    }
 }
