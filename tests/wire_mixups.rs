@@ -69,10 +69,13 @@ async fn stray_and_lost_replies_reach_nobody() {
         b"_\r\n",                                          // nothing
         &foreign,                                          // somebody else's value, sealed and whole
     ];
-    control_proxy.add_reply(b"$5\r\nstray\r\n");
     for round in 0..100 {
-        if round >= 20 && watch.has_enough() {
+        if round >= 20 && watch.has_enough() && control_watch.has_wrong() {
             break;
+        }
+        // A frame that comes while nobody waits is dropped: then the next one may do.
+        if !control_watch.has_wrong() {
+            control_proxy.add_reply(b"$5\r\nstray\r\n");
         }
         match round % 3 {
             2 => proxy.lose_replies(),
@@ -248,6 +251,8 @@ fn judge(number: u64, answer: Result<Option<Bytes>, Error>) -> Seen {
         Ok(Some(bytes)) if bytes == value(number) => Seen::Right,
         Ok(Some(_)) => Seen::Wrong,
         Ok(None) => Seen::Missing,
+        // No read is refused in these situations: these would be another's words.
+        Err(error) if matches!(error.as_str(), "denied" | "rejected") => Seen::Wrong,
         Err(error) => Seen::Refused(error.as_str()),
     }
 }

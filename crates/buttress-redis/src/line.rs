@@ -216,7 +216,8 @@ impl Line {
 
     async fn probe_node(&self, node: Option<Server>, limit: Duration) -> Result<(), Error> {
         let nonce = Nonce::next().to_bytes();
-        match self.exchange(Command::new("PING").arg(nonce.clone()), node, limit).await? {
+        // A refusal has to be proven as well: it becomes what everybody is told.
+        match self.exchange_proven(Command::new("PING").arg(nonce.clone()), node, limit).await? {
             Reply::Bytes(word) if word == nonce => Ok(()),
             _ => Err(Error::new(ErrorKind::Unproven, "a probe came back with another word")),
         }

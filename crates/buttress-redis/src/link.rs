@@ -253,7 +253,7 @@ impl Post {
 /// What callers are told while the connection is down for this reason: nothing was sent, whatever happened to an earlier command.
 fn refusal(because: &Error) -> Error {
     match because.kind() {
-        ErrorKind::Rejected(_) => because.clone(),
+        ErrorKind::Rejected(why) if why.refuses_everyone() => because.clone(),
         _ => Error::new(ErrorKind::Unavailable, because.to_string()),
     }
 }

@@ -16,10 +16,11 @@ use crate::{
 
 /// The value under `key`, if it was written here for that key.
 pub(crate) async fn one(link: &Link, key: &[u8]) -> Result<Option<Bytes>, Error> {
-    match fetch(link, key, Proof::Value).await? {
-        Some(Opened::Proven(payload)) => Ok(Some(payload)),
-        Some(Opened::AnotherKeys) => again(link, key).await,
-        Some(Opened::Foreign) | None => Ok(None),
+    match fetch(link, key, Proof::Value).await {
+        Ok(Some(Opened::Proven(payload))) => Ok(Some(payload)),
+        Ok(Some(Opened::Foreign) | None) => Ok(None),
+        Err(error) if !is_refusal(&error) => Err(error),
+        unproven => again(link, key, unproven).await,
     }
 }
 
@@ -52,17 +53,23 @@ async fn fetch(link: &Link, key: &[u8], proof: Proof) -> Result<Option<Opened>, 
     Ok(Some(opened))
 }
 
-/// The reply named another key. Either the value was moved here by somebody's `RENAME`, which must not cost the connection
-/// each time it is read, or replies are out of step. The same question with a nonce behind it tells.
-async fn again(link: &Link, key: &[u8]) -> Result<Option<Bytes>, Error> {
-    match fetch(link, key, Proof::Nonce).await {
-        Ok(Some(Opened::AnotherKeys)) => names::foreign(link.post().role),
-        Ok(_) => link.post().unproven(),
+/// The reply named another key, or it was a refusal, which names none. Either it is true (somebody's `RENAME` has moved the
+/// value, which must not cost the connection each time it is read), or replies are out of step. The same question with a
+/// nonce behind it tells.
+async fn again(link: &Link, key: &[u8], first: Result<Option<Opened>, Error>) -> Result<Option<Bytes>, Error> {
+    match (first, fetch(link, key, Proof::Nonce).await) {
+        (Ok(_), Ok(Some(Opened::AnotherKeys))) => names::foreign(link.post().role),
+        (_, Ok(_)) => link.post().unproven(),
         // Counted, and the connection given up, where it was found.
-        Err(error) if error.kind() == ErrorKind::Unproven => {}
-        Err(error) => return Err(error),
+        (_, Err(error)) if error.kind() == ErrorKind::Unproven => {}
+        (_, Err(error)) => return Err(error),
     }
     Ok(None)
+}
+
+/// Whether this is the server's word. A redirection is not: it comes from the client, which has read it.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Rejected(why) if why != Rejection::Moving)
 }
 
 /// The places of `keys` that one command may name together: all of them, or in a cluster those of one slot.

@@ -15,6 +15,9 @@
 //! # }
 //! # }
 //! ```
+//!
+//! The [`guide`] says where in a stack each layer stands, what the cache stores and what not, and what an operator should
+//! know of the Redis behind it.
 
 pub use buttress_core as core;
 
@@ -22,3 +25,5 @@ pub use buttress_core as core;
 pub use buttress_cache as cache;
 #[cfg(feature = "redis")]
 pub use buttress_redis as redis;
+
+pub mod guide;
