@@ -73,6 +73,18 @@ fn the_grace_period_ends_what_does_not() {
 }
 
 #[test]
+fn the_file_that_the_readme_shows_is_taken() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (file, _) = rest.split_once("```").unwrap();
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&path, file.replace("127.0.0.1:8081", "127.0.0.1:0").replace(":6379", ":1")).unwrap();
+    let gateway = Gateway::start(&["--config", path.path().to_str().unwrap()]);
+    let reply = gateway.get("/", "");
+    assert_eq!(reply.status(), 502, "nobody is at its upstream: {}", reply.text());
+}
+
+#[test]
 fn without_an_upstream_the_demo_answers() {
     let gateway = Gateway::start(&[]);
     let page = gateway.get("/", "");
