@@ -3,6 +3,7 @@
 mod bed;
 mod coalescing;
 mod defaults;
+mod fleet;
 mod invalidation;
 mod redis;
 mod reuse;

@@ -15,20 +15,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use buttress_core::Clock;
-use buttress_redis::Redis;
+use buttress_redis::{Error, Redis};
+use bytes::Bytes;
 use metrics::counter;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::admit::Admitted;
 use crate::entry::Entry;
-use crate::exchange::Exchange;
-use crate::flight::{Flights, Lead};
+use crate::flight::Flights;
 use crate::heads::Heads;
 use crate::key::Key;
-use crate::memory::Memory;
+use crate::lease::{Claim, Lease};
+use crate::memory::{Memory, PASS};
 use crate::record::Record;
-use crate::redis::RedisStore;
+use crate::redis::{Claimed, RedisStore};
 use crate::variants::Variants;
 
 /// Fills and writes are counted in units of this many bytes.
@@ -73,15 +73,6 @@ pub(crate) struct Place {
     pub(crate) local: u128,
     /// The plain key and what lies under it, once the URI is known to vary.
     pub(crate) variants: Option<(Key, Arc<Variants>)>,
-}
-
-/// What is needed to keep an entry, given when its fill begins.
-pub(crate) struct Keeper {
-    cache: Cache,
-    place: Place,
-    lead: Lead,
-    /// How long the entry may be of use.
-    keep: Duration,
 }
 
 /// A share of the memory that fills may use together.
@@ -223,11 +214,6 @@ impl Cache {
         self.inner.memory.peek(key, local, now)
     }
 
-    /// Whether there is anybody to ask beyond [`Cache::peek`].
-    pub(crate) fn is_shared(&self) -> bool {
-        self.inner.redis.is_some()
-    }
-
     /// What Redis knows of a key. It goes without when Redis is away.
     pub(crate) async fn ask(&self, key: &Key, local: u128) -> Option<Record> {
         match self.inner.redis.as_ref()?.get(key).await {
@@ -237,16 +223,44 @@ impl Cache {
                 Some(record)
             }
             Err(error) => {
-                counter!("buttress_cache_store_errors_total", "verb" => "get", "reason" => error.kind().as_str())
-                    .increment(1);
+                Self::count_error("get", &error);
                 None
             }
         }
     }
 
-    /// Remembers that nothing that can be shared comes of this key.
-    pub(crate) fn pass(&self, local: u128) {
+    /// Asks for the right to fill a key. `stale` is what is known to be there and wanted to be replaced.
+    pub(crate) async fn claim(&self, key: &Key, local: u128, stale: Option<&Entry>) -> Claim {
+        let Some(redis) = &self.inner.redis else { return Claim::Away };
+        let mut known = stale.map(|entry| Bytes::copy_from_slice(entry.sum()));
+        // What cannot be read is replaced as well: once more, knowing it.
+        for _ in 0..2 {
+            let token = Lease::token();
+            match redis.claim(key, &token, known.as_deref()).await {
+                Ok(Claimed::Mine) => return Claim::Mine(Lease::new(self, key, token)),
+                Ok(Claimed::Held) => return Claim::Held,
+                Ok(Claimed::Found(record)) => {
+                    self.inner.memory.keep(local, record, self.now());
+                    return Claim::Found;
+                }
+                Ok(Claimed::Unreadable(sum)) => known = Some(sum),
+                Err(error) => {
+                    Self::count_error("claim", &error);
+                    return Claim::Away;
+                }
+            }
+        }
+        Claim::Away
+    }
+
+    /// Remembers that nothing that can be shared comes of this key, and says so to the fleet.
+    pub(crate) fn pass(&self, local: u128, lease: Option<Lease>) {
         self.inner.memory.keep_if_absent(local, Record::Pass, self.now());
+        if let Some(lease) = lease {
+            self.later(0, async move {
+                lease.fill(&Record::Pass, PASS).await;
+            });
+        }
     }
 
     /// Forgets what is stored under a plain key, all its variants with it, and every fill of it under way.
@@ -255,10 +269,9 @@ impl Cache {
         self.inner.flights.invalidate(local);
         self.inner.memory.forget(local);
         if let Some(redis) = &self.inner.redis
-            && let Err(error) = redis.remove(key).await
+            && let Err(error) = redis.forget(key).await
         {
-            counter!("buttress_cache_store_errors_total", "verb" => "remove", "reason" => error.kind().as_str())
-                .increment(1);
+            Self::count_error("forget", &error);
         }
     }
 
@@ -278,29 +291,16 @@ impl Cache {
         self.inner.memory.forget(place.local);
         let (cache, key) = (self.clone(), place.key.clone());
         self.later(key.text().len(), async move {
-            if let Some(redis) = &cache.inner.redis {
-                let _counted_there = redis.remove(&key).await.is_ok();
-            }
-        });
-    }
-
-    /// Writes records to Redis in a task: the response does not wait for it.
-    fn write(&self, records: Vec<(Key, Record, Duration)>, plain: u128, generation: u64) {
-        let bytes = records.iter().map(|(_, record, _)| record.len()).sum();
-        let cache = self.clone();
-        self.later(bytes, async move {
-            cache.put_all(&records).await;
-            // An invalidation that came while we wrote may have reached Redis before us.
-            if !cache.inner.flights.is_current(plain, generation) {
-                for (key, ..) in &records {
-                    cache.forget(key).await;
-                }
+            if let Some(redis) = &cache.inner.redis
+                && let Err(error) = redis.forget(&key).await
+            {
+                Self::count_error("forget", &error);
             }
         });
     }
 
     /// Spawns a task that holds so many bytes and talks to Redis. Beyond what may be under way at once, it is left out.
-    fn later(&self, bytes: usize, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn later(&self, bytes: usize, task: impl Future<Output = ()> + Send + 'static) {
         if self.inner.redis.is_none() {
             return;
         }
@@ -315,15 +315,19 @@ impl Cache {
         });
     }
 
-    async fn put_all(&self, records: &[(Key, Record, Duration)]) {
-        let Some(redis) = &self.inner.redis else { return };
-        for (key, record, keep) in records {
-            if let Err(error) = redis.put(key, record, *keep).await {
-                counter!("buttress_cache_store_errors_total", "verb" => "put", "reason" => error.kind().as_str())
-                    .increment(1);
-                tracing::debug!(reason = error.kind().as_str(), %error, "an entry was not written");
-            }
-        }
+    /// Whom to ask beyond [`Cache::peek`].
+    pub(crate) fn shared(&self) -> Option<&RedisStore> {
+        self.inner.redis.as_ref()
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.inner.memory
+    }
+
+    pub(crate) fn count_error(verb: &'static str, error: &Error) {
+        let reason = error.kind().as_str();
+        counter!("buttress_cache_store_errors_total", "verb" => verb, "reason" => reason).increment(1);
+        tracing::debug!(verb, %error, "redis did not serve the cache");
     }
 }
 
@@ -343,51 +347,6 @@ impl Place {
     /// The plain key: the one that all variants of a URI share.
     pub(crate) fn plain(&self) -> u128 {
         self.variants.as_ref().map_or(self.local, |(plain, _)| plain.local())
-    }
-}
-
-// === impl Keeper ===
-
-impl Keeper {
-    pub(crate) fn new(exchange: &Exchange, admitted: &Admitted, lead: Lead) -> Self {
-        let cache = exchange.cache.clone();
-        Self { cache, place: admitted.place.clone(), lead, keep: admitted.keep }
-    }
-
-    /// Keeps the entry here and in Redis, and hands it to those who wait.
-    pub(crate) fn keep(self, entry: Entry) {
-        let Self { cache, place, lead, keep } = self;
-        if !lead.is_current() {
-            counter!("buttress_cache_fills_outdated_total").increment(1);
-            return; // dropped, the lead lets a follower fetch what is newer
-        }
-        let now = cache.now();
-        let mut records = vec![(place.key.clone(), Record::Entry(entry.clone()), keep)];
-        if let Some((plain, variants)) = &place.variants {
-            // The list lives as long as the last of its variants.
-            let keep = variants.until().duration_since(now).unwrap_or_default();
-            records.push((plain.clone(), Record::Variants(Arc::clone(variants)), keep));
-        }
-        for (key, record, _) in &records {
-            cache.inner.memory.keep(key.local(), record.clone(), now);
-        }
-        let (plain, generation) = (place.plain(), lead.generation());
-        lead.land(entry);
-        cache.write(records, plain, generation);
-    }
-
-    /// The response is not one that can be shared after all: nobody should wait for it, nor for the next.
-    pub(crate) fn give_up(mut self) {
-        self.lead.open();
-        self.cache.pass(self.place.local);
-    }
-
-    pub(crate) fn followers(&self) -> usize {
-        self.lead.followers()
-    }
-
-    pub(crate) fn background(&self) -> Option<OwnedSemaphorePermit> {
-        self.cache.background()
     }
 }
 

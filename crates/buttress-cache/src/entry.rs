@@ -31,6 +31,8 @@ use crate::terms::{self, Terms};
 const MARK: [u8; 4] = [0xB7, b'c', 1, b'e'];
 const FIXED: usize = 8 + terms::LEN + 20 + SUM;
 const SUM: usize = 8;
+/// Where an entry's checksum stands: what tells it from another entry under the same key.
+pub(crate) const SUM_AT: usize = FIXED - SUM;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -96,6 +98,11 @@ impl Entry {
 
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.0.bytes
+    }
+
+    /// What tells these bytes from those of another entry.
+    pub(crate) fn sum(&self) -> &[u8] {
+        &self.0.bytes[SUM_AT..FIXED]
     }
 
     pub(crate) fn key(&self) -> &[u8] {

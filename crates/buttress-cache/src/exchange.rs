@@ -29,8 +29,12 @@ use crate::entry::Entry;
 use crate::fetch::Fetch;
 use crate::flight::{Follow, Join, Landing, Lead};
 use crate::layer::Settings;
+use crate::lease::Claim;
 use crate::policy::{self, Asked};
 use crate::record::Record;
+
+/// After so many turns in vain a request goes its own way.
+const MOST_TRIES: u32 = 2;
 
 /// A request that the cache is asked for.
 pub(crate) struct Exchange {
@@ -61,6 +65,16 @@ enum Waited {
     /// To the service, on its own.
     Alone,
     /// To the service, without storing: it has waited too long.
+    TooLong,
+}
+
+/// What a request that leads in this process comes to in the fleet.
+enum Claimed {
+    /// It leads there too, or Redis is away.
+    Lead(Lead),
+    /// Another process has filled the key: look again.
+    Again,
+    /// Another process took too long.
     TooLong,
 }
 
@@ -133,7 +147,17 @@ impl Exchange {
                 Err(why) => (why, None),
             };
             let lead = match self.join(tries) {
-                Join::Lead(lead) => lead,
+                Join::Lead(lead) => match self.claim(lead, stale.as_ref(), tries).await {
+                    Claimed::Lead(lead) => lead,
+                    Claimed::Again => {
+                        tries += 1;
+                        continue;
+                    }
+                    Claimed::TooLong => {
+                        let errand = Errand { why, lead: None, stale, waited: true };
+                        return Fetch::of(self).go(inner, body, errand).await;
+                    }
+                },
                 Join::Follow(follow) => match self.wait(follow, &mut tries).await {
                     Waited::Served(entry) => {
                         let now = self.cache.now();
@@ -157,7 +181,7 @@ impl Exchange {
         loop {
             let here = self.cache.peek(&self.place.key, self.place.local, self.cache.now());
             let record = match here {
-                None if self.cache.is_shared() => self.cache.ask(&self.place.key, self.place.local).await,
+                None if self.cache.shared().is_some() => self.cache.ask(&self.place.key, self.place.local).await,
                 here => here,
             };
             match self.step(record) {
@@ -181,7 +205,10 @@ impl Exchange {
                         self.place = place;
                         Step::Further
                     }
-                    None => Step::Nothing(Forward::VaryMiss),
+                    None => {
+                        self.pass = true; // no response to this request could be found again
+                        Step::Nothing(Forward::VaryMiss)
+                    }
                 }
             }
             Some(Record::Pass) => {
@@ -195,7 +222,7 @@ impl Exchange {
 
     /// Takes the lead, alone where nobody should wait for this request.
     fn join(&self, tries: u32) -> Join {
-        if self.pass || tries > 2 || !self.asked.may_be_waited_for() {
+        if self.pass || tries > MOST_TRIES || !self.asked.may_be_waited_for() {
             return Join::Lead(self.alone());
         }
         self.cache.flights().join(self.place.local, self.place.plain())
@@ -218,9 +245,35 @@ impl Exchange {
             Landing::Open => Waited::Alone,
             Landing::Failed => {
                 *tries += 2; // one leads a second try; when that fails too, everybody goes
-                if *tries > 2 { Waited::Alone } else { Waited::Again }
+                if *tries > MOST_TRIES { Waited::Alone } else { Waited::Again }
             }
             Landing::Vanished => Waited::Again,
+        }
+    }
+
+    /// Gets the right to fill the key in Redis, too. While another process fills it, whoever may waits for it.
+    async fn claim(&self, mut lead: Lead, stale: Option<&Entry>, tries: u32) -> Claimed {
+        if self.pass || tries > MOST_TRIES || self.cache.shared().is_none() {
+            return Claimed::Lead(lead);
+        }
+        let until_filled = async {
+            loop {
+                match self.cache.claim(&self.place.key, self.place.local, stale).await {
+                    Claim::Mine(lease) => return Some(Some(lease)),
+                    Claim::Away => return Some(None),
+                    Claim::Found => return None,
+                    Claim::Held if !self.asked.may_be_waited_for() => return Some(None),
+                    Claim::Held => tokio::time::sleep(policy::pause_between_claims(rand::random())).await,
+                }
+            }
+        };
+        match tokio::time::timeout(self.settings.wait, until_filled).await {
+            Ok(Some(lease)) => {
+                lead.lease = lease;
+                Claimed::Lead(lead)
+            }
+            Ok(None) => Claimed::Again,
+            Err(_) => Claimed::TooLong,
         }
     }
 
@@ -237,7 +290,7 @@ impl Exchange {
     pub(crate) fn let_go(&self, mut lead: Lead, for_all: bool) {
         lead.open();
         if for_all {
-            self.cache.pass(self.place.local);
+            self.cache.pass(self.place.local, lead.lease.take());
         }
     }
 
@@ -251,8 +304,14 @@ impl Exchange {
         R: Body<Data = Bytes> + Send + 'static,
     {
         let Some(permit) = self.cache.background() else { return };
-        let Some(lead) = self.cache.flights().lead(self.place.local, self.place.plain()) else { return };
+        let Some(mut lead) = self.cache.flights().lead(self.place.local, self.place.plain()) else { return };
         tokio::spawn(async move {
+            // One process of the fleet does it. The others find its result when they look next.
+            match self.cache.claim(&self.place.key, self.place.local, Some(&stale)).await {
+                Claim::Held | Claim::Found => return,
+                Claim::Mine(lease) => lead.lease = Some(lease),
+                Claim::Away => {}
+            }
             Fetch::of(self).refresh(inner, body, stale, lead).await;
             drop(permit);
         });

@@ -18,11 +18,11 @@ use tower_service::Service;
 use crate::admit::{Admission, Admitted, Times};
 use crate::answer;
 use crate::body::CacheBody;
-use crate::cache::Keeper;
 use crate::entry::Entry;
 use crate::exchange::{Errand, Exchange};
 use crate::fill::{self, Fill};
 use crate::flight::Lead;
+use crate::keeper::Keeper;
 use crate::policy::{self, Asked};
 
 /// An exchange that goes to the service.

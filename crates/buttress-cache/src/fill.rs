@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::runtime::Handle;
 
-use crate::cache::{Keeper, Space};
+use crate::cache::Space;
 use crate::entry::EntryWriter;
+use crate::keeper::Keeper;
 use crate::policy;
 
 /// How long a fill may go on after its client has left.

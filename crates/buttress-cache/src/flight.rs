@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::entry::Entry;
+use crate::lease::Lease;
 
 const SHARDS: usize = 64;
 const GENERATIONS: usize = 1024;
@@ -47,6 +48,8 @@ pub(crate) struct Lead {
     plain: u128,
     generation: u64,
     state: Option<watch::Sender<State>>,
+    /// The right to store it in Redis too.
+    pub(crate) lease: Option<Lease>,
 }
 
 /// A place in the queue behind a [`Lead`].
@@ -114,7 +117,7 @@ impl Flights {
     }
 
     fn given(self: &Arc<Self>, key: u128, plain: u128, state: Option<watch::Sender<State>>) -> Lead {
-        Lead { flights: Arc::clone(self), key, plain, generation: self.generation(plain), state }
+        Lead { flights: Arc::clone(self), key, plain, generation: self.generation(plain), state, lease: None }
     }
 
     fn generation(&self, plain: u128) -> u64 {
@@ -139,11 +142,6 @@ impl Lead {
     /// Whether the key was not invalidated since this lead was given.
     pub(crate) fn is_current(&self) -> bool {
         self.flights.is_current(self.plain, self.generation)
-    }
-
-    /// The count of invalidations of the plain key that this lead began under.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// How many follow.

@@ -3,6 +3,7 @@
 //! | Redis key | type | holds | lives |
 //! |---|---|---|---|
 //! | `{prefix}:cache:v1:{digest}` | string | one record: a stored response, or the list of fields a URI varies on | as long as the response may be of use |
+//! | `{prefix}:cache:v1:{digest}:lease` | string | the token of the process that fills the record | two seconds, renewed while it does |
 //!
 //! The digest is the first 128 bits of the BLAKE3 hash of the key text, in base64url, within braces so that a cluster
 //! keeps what belongs to one URI on one node. The text itself travels inside the record and is compared on reuse:

@@ -31,8 +31,13 @@
 //!
 //! What may be stored, for how long, for whom it may be reused and when it must be validated is what RFC 9111 says for a
 //! shared cache ([`buttress_rfc9111`]); [`CacheLayer`] holds the settings, whose defaults fail closed. Bodies stream:
-//! the client is served while the entry fills, and what is not stored is never buffered. Concurrent misses on one key
-//! call the service once. gRPC and upgrades pass through untouched.
+//! the client is served while the entry fills, and what is not stored is never buffered. gRPC and upgrades pass through
+//! untouched.
+//!
+//! Concurrent misses on one key call the service once, in all processes that share a Redis: one holds a lease and the others
+//! wait for what it stores, for at most [`CacheLayer::wait`]. An error is handed to nobody else; a process that dies costs
+//! the others the rest of its lease, two seconds at most; what was fetched before a change cannot be stored after it; and
+//! what cannot be shared is known to all, so that nobody queues for it.
 //!
 //! # When Redis is away
 //!
@@ -42,7 +47,7 @@
 //!
 //! # What it spawns
 //!
-//! Writes to Redis (bounded in bytes), fills that go on when their client has left and refreshes under
+//! Writes to Redis (bounded in bytes), the renewal of a lease while its fill goes on, fills that go on when their client has left and refreshes under
 //! `stale-while-revalidate` (64 at once, 30 seconds each). Nothing else.
 //!
 //! # Metrics
@@ -75,7 +80,9 @@ mod millis;
 
 mod cache;
 mod flight;
+mod lease;
 mod fill;
+mod keeper;
 mod heads;
 mod memory;
 mod redis;

@@ -13,7 +13,7 @@ use crate::record::Record;
 const OVERHEAD: usize = 320;
 
 /// How long requests do not queue for a key that came to nothing: as long as Varnish's hit-for-miss.
-const PASS: Duration = Duration::from_secs(120);
+pub(crate) const PASS: Duration = Duration::from_secs(120);
 
 /// The records of this process. Alone it is the whole store; before Redis it is the in-process tier.
 ///

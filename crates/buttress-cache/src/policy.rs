@@ -1,5 +1,7 @@
 //! What the layer decides beyond RFC 9111: plain functions over parts and settings, with their reasons.
 
+use std::time::Duration;
+
 use buttress_core::is_grpc;
 use buttress_rfc9111::cache_control::RequestDirectives;
 use buttress_rfc9111::freshness::LifetimeSource;
@@ -210,6 +212,11 @@ impl Bypass {
 /// than half has come.
 pub(crate) fn is_worth_finishing(received: u64, expected: Option<u64>, followers: usize) -> bool {
     followers > 0 || expected.is_some_and(|expected| expected.saturating_sub(received) <= received.max(SMALL_REST))
+}
+
+/// How long to leave another process alone before asking whether it has filled the key. Never the same for two who wait.
+pub(crate) fn pause_between_claims(random: u8) -> Duration {
+    Duration::from_millis(25 + u64::from(random) / 4)
 }
 
 /// Whether a response that is refused for this reason will be refused for the next request too.

@@ -15,9 +15,12 @@ pub(crate) enum Record {
     Entry(Entry),
     /// The URI's responses vary; each lies under a key of its own.
     Variants(Arc<Variants>),
-    /// Nothing that could be shared came of the last request: do not queue for it. Never leaves the process.
+    /// Nothing that could be shared came of the last request: do not queue for it.
     Pass,
 }
+
+/// `magic | version | kind` of a [`Record::Pass`], which is all of it.
+const PASS: &[u8] = &[0xB7, b'c', 1, b'p'];
 
 // === impl Record ===
 
@@ -26,18 +29,20 @@ impl Record {
     pub(crate) fn decode(bytes: Bytes, key: &Key) -> Result<Self, Malformed> {
         let record = if Variants::is_encoded_in(&bytes) {
             Self::Variants(Arc::new(Variants::decode(&bytes)?))
+        } else if bytes == PASS {
+            Self::Pass
         } else {
             Self::Entry(Entry::decode(bytes)?)
         };
         if record.is_for(key) { Ok(record) } else { Err(Malformed::OtherKey) }
     }
 
-    /// The bytes to keep. `None` for what never leaves the process.
-    pub(crate) fn encode(&self) -> Option<Bytes> {
+    /// The bytes to keep.
+    pub(crate) fn encode(&self) -> Bytes {
         match self {
-            Self::Entry(entry) => Some(entry.bytes().clone()),
-            Self::Variants(variants) => Some(variants.encode()),
-            Self::Pass => None,
+            Self::Entry(entry) => entry.bytes().clone(),
+            Self::Variants(variants) => variants.encode(),
+            Self::Pass => Bytes::from_static(PASS),
         }
     }
 
@@ -55,7 +60,7 @@ impl Record {
         match self {
             Self::Entry(entry) => entry.bytes().len(),
             Self::Variants(variants) => variants.len(),
-            Self::Pass => 0,
+            Self::Pass => PASS.len(),
         }
     }
 }

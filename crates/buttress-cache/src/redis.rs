@@ -1,14 +1,23 @@
-//! The shared store: one Redis string for each record.
+//! The shared store: one Redis string for each record, and a lease beside it while it is being filled.
 
 use std::fmt;
 use std::time::Duration;
 
-use buttress_redis::{Error, Mode, Redis};
+use buttress_redis::{Error, Mode, Redis, Reply, SEAL_LEN, Script, seal, unseal};
 use bytes::Bytes;
 use metrics::counter;
 
+use crate::entry::SUM_AT;
 use crate::key::Key;
+use crate::lease::LEASE;
 use crate::record::Record;
+
+static FILL: Script = Script::new("fill", include_str!("scripts/fill.lua"));
+static FORGET: Script = Script::new("forget", include_str!("scripts/forget.lua"));
+static CLAIM: Script = Script::new("lease", include_str!("scripts/lease.lua"));
+static RELEASE: Script = Script::new("release", include_str!("scripts/release.lua"));
+static RENEW: Script = Script::new("renew", include_str!("scripts/renew.lua"));
+static REPLACE: Script = Script::new("replace", include_str!("scripts/replace.lua"));
 
 /// Records in Redis.
 pub(crate) struct RedisStore {
@@ -16,6 +25,16 @@ pub(crate) struct RedisStore {
     prefix: String,
     /// Whether what is read will be kept: then it must not pin the socket's buffer, and is copied out.
     copies: bool,
+}
+
+/// What stands under a key that somebody wants to fill.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    Found(Record),
+    /// Bytes that are no record, with what tells them from others.
+    Unreadable(Bytes),
+    Held,
+    Mine,
 }
 
 // === impl RedisStore ===
@@ -28,29 +47,77 @@ impl RedisStore {
 
     /// The record for `key`. What cannot be read, or is another key's, is absent.
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Record>, Error> {
-        let Some(bytes) = self.redis.get(key.redis(&self.prefix)).await? else { return Ok(None) };
-        let bytes = if self.copies { Bytes::copy_from_slice(&bytes) } else { bytes };
-        match Record::decode(bytes, key) {
-            Ok(record) => Ok(Some(record)),
-            Err(why) => {
-                counter!("buttress_cache_bad_records_total", "reason" => why.as_str()).increment(1);
-                Ok(None)
-            }
-        }
+        let found = self.redis.get(key.redis(&self.prefix)).await?;
+        Ok(found.and_then(|bytes| self.record(bytes, key)))
     }
 
-    /// Keeps `record` for as long as `keep`.
+    /// Keeps `record` for as long as `keep`, under a key that nobody else can know.
     pub(crate) async fn put(&self, key: &Key, record: &Record, keep: Duration) -> Result<(), Error> {
-        if let Some(bytes) = record.encode() {
-            self.redis.set(key.redis(&self.prefix), bytes, Some(keep), Mode::Always).await?;
-        }
+        self.redis.set(key.redis(&self.prefix), record.encode(), Some(keep), Mode::Always).await?;
         Ok(())
     }
 
-    /// Forgets the record for `key`.
-    pub(crate) async fn remove(&self, key: &Key) -> Result<(), Error> {
-        self.redis.delete(key.redis(&self.prefix)).await?;
+    /// Asks for the lease on a key; for the record instead when there is one by now that is not the `known` one.
+    pub(crate) async fn claim(&self, key: &Key, token: &Bytes, known: Option<&[u8]>) -> Result<Claimed, Error> {
+        let name = key.redis(&self.prefix);
+        let known = known.map_or_else(Bytes::new, |sum| [b"=", sum].concat().into());
+        let args = [token.clone(), number(millis(LEASE)), number((SEAL_LEN + SUM_AT) as u64), known];
+        Ok(match self.redis.run(&CLAIM, &[&name, &lease(&name)], &args).await? {
+            Reply::Int(0) => Claimed::Mine,
+            Reply::Bytes(sealed) => {
+                let sum = sealed.get(SEAL_LEN + SUM_AT..).map_or(&[][..], |rest| &rest[..rest.len().min(8)]);
+                let sum = Bytes::copy_from_slice(sum);
+                let record = unseal(name.as_bytes(), sealed).and_then(|bytes| self.record(bytes, key));
+                record.map_or(Claimed::Unreadable(sum), Claimed::Found)
+            }
+            _ => Claimed::Held,
+        })
+    }
+
+    /// Keeps `record` if the lease is still the token's. Answers whether it was.
+    pub(crate) async fn fill(&self, key: &Key, token: &Bytes, record: &Record, keep: Duration) -> Result<bool, Error> {
+        let name = key.redis(&self.prefix);
+        let Some(sealed) = seal(name.as_bytes(), &record.encode()) else { return Ok(false) };
+        let args = [token.clone(), sealed, number(millis(keep))];
+        self.ask(&FILL, &[&name, &lease(&name)], &args).await
+    }
+
+    /// Prolongs a lease. Answers whether it was still the token's.
+    pub(crate) async fn renew(&self, key: &Key, token: &Bytes) -> Result<bool, Error> {
+        let lease = lease(&key.redis(&self.prefix));
+        self.ask(&RENEW, &[&lease], &[token.clone(), number(millis(LEASE))]).await
+    }
+
+    /// Ends a lease without a record.
+    pub(crate) async fn release(&self, key: &Key, token: &Bytes) -> Result<bool, Error> {
+        self.ask(&RELEASE, &[&lease(&key.redis(&self.prefix))], std::slice::from_ref(token)).await
+    }
+
+    /// Keeps `record` if what stands there begins with `head`. Answers whether it did.
+    pub(crate) async fn replace(&self, key: &Key, head: Bytes, record: &Record, keep: Duration) -> Result<bool, Error> {
+        let name = key.redis(&self.prefix);
+        let Some(sealed) = seal(name.as_bytes(), &record.encode()) else { return Ok(false) };
+        self.ask(&REPLACE, &[&name], &[head, number(SEAL_LEN as u64), sealed, number(millis(keep))]).await
+    }
+
+    /// Forgets the record for `key`, and refuses it to whoever is filling it.
+    pub(crate) async fn forget(&self, key: &Key) -> Result<(), Error> {
+        let name = key.redis(&self.prefix);
+        self.redis.run(&FORGET, &[&name, &lease(&name)], &[]).await?;
         Ok(())
+    }
+
+    fn record(&self, bytes: Bytes, key: &Key) -> Option<Record> {
+        let bytes = if self.copies { Bytes::copy_from_slice(&bytes) } else { bytes };
+        let record = Record::decode(bytes, key);
+        if let Err(why) = &record {
+            counter!("buttress_cache_bad_records_total", "reason" => why.as_str()).increment(1);
+        }
+        record.ok()
+    }
+
+    async fn ask(&self, script: &Script, keys: &[&String], args: &[Bytes]) -> Result<bool, Error> {
+        Ok(self.redis.run(script, keys, args).await?.as_int() == Some(1))
     }
 }
 
@@ -58,4 +125,18 @@ impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").field("prefix", &self.prefix).finish_non_exhaustive()
     }
+}
+
+/// Beside its record, on the same node of a cluster.
+fn lease(name: &str) -> String {
+    format!("{name}:lease")
+}
+
+fn number(number: u64) -> Bytes {
+    number.to_string().into()
+}
+
+/// At least one: zero would be an error to Redis.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64 / 2)
 }

@@ -23,6 +23,8 @@ const FIXED: usize = 4 + 8 + 8 + 4 + 4;
 pub(crate) struct Variants {
     key: Vec<u8>,
     epoch: u64,
+    /// The epoch of the record that this one takes the place of.
+    follows: u64,
     /// When the last of the variants will be of no more use.
     until: SystemTime,
     fields: VaryFields,
@@ -33,14 +35,16 @@ pub(crate) struct Variants {
 impl Variants {
     /// A new epoch for the URI of this key.
     pub(crate) fn new(key: &[u8], fields: VaryFields, until: SystemTime) -> Self {
-        Self { key: key.to_vec(), epoch: rand::random(), until, fields }
+        let epoch = rand::random();
+        Self { key: key.to_vec(), epoch, follows: epoch, until, fields }
     }
 
     /// The record after a response that varies on `fields` and is of use until `until`.
     pub(crate) fn extended(&self, fields: &VaryFields, until: SystemTime) -> Self {
         match self.fields.union(fields) {
-            Some(fields) => Self { until: self.until.max(until), fields, ..self.clone() },
-            None => Self::new(&self.key, fields.clone(), until), // too many to tell apart: the old ones go
+            Some(fields) => Self { until: self.until.max(until), fields, follows: self.epoch, ..self.clone() },
+            // Too many to tell apart: the old ones go.
+            None => Self { follows: self.epoch, ..Self::new(&self.key, fields.clone(), until) },
         }
     }
 
@@ -50,6 +54,11 @@ impl Variants {
 
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// How the record begins that this one takes the place of.
+    pub(crate) fn head_of_predecessor(&self) -> Bytes {
+        [MARK.as_slice(), &self.follows.to_le_bytes()].concat().into()
     }
 
     pub(crate) fn until(&self) -> SystemTime {
@@ -99,7 +108,7 @@ impl Variants {
         let (key, at) = part(bytes, 20)?;
         let (names, _) = part(bytes, at)?;
         let fields = VaryFields::from_names(names.split(|&byte| byte == b','));
-        Some(Self { key: key.to_vec(), epoch, until, fields })
+        Some(Self { key: key.to_vec(), epoch, follows: epoch, until, fields })
     }
 
     fn names(&self) -> String {

@@ -84,6 +84,7 @@ pub use consumer::Consumer;
 pub use error::{ConfigError, Error, ErrorKind, Rejection};
 pub use feed::{Change, Feed};
 pub use options::RedisOptions;
+pub use proof::{SEAL_LEN, seal, unseal};
 pub use redis::{Health, Mode, Redis};
 pub use script::Script;
 pub use sight::Sight;

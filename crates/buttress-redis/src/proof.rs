@@ -23,8 +23,8 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Not valid UTF-8 and not a number, so that no text written by hand begins with it; the last byte is the format's version.
 const MAGIC: [u8; 4] = [0xb7, b'B', b'T', 1];
-/// Magic, length of the payload (u32, little endian), digest of the key.
-pub(crate) const OVERHEAD: usize = 4 + 4 + 16;
+/// How many bytes a [`seal`] puts in front of a value: magic, length of the payload (u32, little endian), digest of the key.
+pub const SEAL_LEN: usize = 4 + 4 + 16;
 /// Keeps these digests apart from any other use of the same function.
 const SEED: u64 = 0x6275_7474_7265_7373;
 
@@ -43,10 +43,18 @@ pub(crate) enum Opened {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Nonce(u64);
 
-/// The payload under a header that names its key. Values beyond 4 GiB do not exist: Redis ends at 512 MiB.
-pub(crate) fn seal(key: &[u8], payload: &[u8]) -> Option<Bytes> {
+/// A value as [`Redis::set`](crate::Redis::set) would store it under `key`: for a script that writes values which are read by
+/// [`Redis::get`](crate::Redis::get). Costs a copy. `None` beyond 4 GiB; Redis ends at 512 MiB.
+///
+/// ```
+/// let stored = buttress_redis::seal(b"key", b"value").unwrap();
+/// assert_eq!(buttress_redis::unseal(b"key", stored.clone()).as_deref(), Some(&b"value"[..]));
+/// assert_eq!(buttress_redis::unseal(b"another key", stored), None);
+/// ```
+#[must_use]
+pub fn seal(key: &[u8], payload: &[u8]) -> Option<Bytes> {
     let length = u32::try_from(payload.len()).ok()?;
-    let mut sealed = BytesMut::with_capacity(OVERHEAD + payload.len());
+    let mut sealed = BytesMut::with_capacity(SEAL_LEN + payload.len());
     sealed.put_slice(&MAGIC);
     sealed.put_u32_le(length);
     sealed.put_u128_le(digest(key));
@@ -54,9 +62,18 @@ pub(crate) fn seal(key: &[u8], payload: &[u8]) -> Option<Bytes> {
     Some(sealed.freeze())
 }
 
+/// The value of a [`seal`], if it was made for `key` and is whole: for a script that answers with a value. Not copied.
+#[must_use]
+pub fn unseal(key: &[u8], sealed: Bytes) -> Option<Bytes> {
+    match open(key, sealed) {
+        Opened::Proven(payload) => Some(payload),
+        Opened::AnotherKeys | Opened::Foreign => None,
+    }
+}
+
 /// Verifies that a value belongs to `key` and is whole; the payload is not copied.
 pub(crate) fn open(key: &[u8], sealed: Bytes) -> Opened {
-    let Some((header, payload)) = sealed.split_at_checked(OVERHEAD) else { return Opened::Foreign };
+    let Some((header, payload)) = sealed.split_at_checked(SEAL_LEN) else { return Opened::Foreign };
     let (magic, rest) = header.split_at(4);
     let (length, named) = rest.split_at(4);
     if magic != MAGIC
@@ -67,7 +84,7 @@ pub(crate) fn open(key: &[u8], sealed: Bytes) -> Opened {
     if named != digest(key).to_le_bytes() {
         return Opened::AnotherKeys;
     }
-    Opened::Proven(sealed.slice(OVERHEAD..))
+    Opened::Proven(sealed.slice(SEAL_LEN..))
 }
 
 fn digest(key: &[u8]) -> u128 {
@@ -118,7 +135,7 @@ mod tests {
         check(b"OK", Opened::Foreign);
         check(b"written by hand, and longer than a header would be", Opened::Foreign);
         check(&sealed[..sealed.len() - 1], Opened::Foreign);
-        check(&sealed[..OVERHEAD], Opened::Foreign);
+        check(&sealed[..SEAL_LEN], Opened::Foreign);
         check(&[&sealed[..], b"x"].concat(), Opened::Foreign);
         check(&sealed[1..], Opened::Foreign);
     }
@@ -128,7 +145,7 @@ mod tests {
         let sealed = seal(KEY, b"payload").unwrap();
         let start = sealed.as_ptr() as usize;
         let Opened::Proven(payload) = open(KEY, sealed) else { panic!("not proven") };
-        assert_eq!(payload.as_ptr() as usize, start + OVERHEAD);
+        assert_eq!(payload.as_ptr() as usize, start + SEAL_LEN);
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub mod operation {
     //!
     //! Redis 6.2 (7.0 recommended) or Valkey 7.2; one server, sentinels or a cluster, by URL. A cache should have a `maxmemory` and
     //! an eviction policy such as `allkeys-lfu`: each record has a lifetime, and none is missed. A user with restricted rights
-    //! needs `PING`, `HELLO` and `CLIENT`, for the cache `GET`, `SET` and `UNLINK`, for a feed `CLIENT TRACKING`, `GET`,
+    //! needs `PING`, `HELLO` and `CLIENT`, for the cache `GET`, `SET`, `GETRANGE`, `PTTL`, `PEXPIRE`, `DEL`, `UNLINK`, `EVAL` and `EVALSHA`, for a feed `CLIENT TRACKING`, `GET`,
     //! `SET` and `PEXPIRE`, each under the prefix.
     //!
     //! # Keys
@@ -83,6 +83,7 @@ pub mod operation {
     //! | key | holds | lives |
     //! |---|---|---|
     //! | `PREFIX:cache:v1:{DIGEST}`, braces included | one response with its fields and body, or the list of fields that a URI varies by | as long as it is fresh, and `keep_stale` longer where it can be validated |
+    //! | the same with `:lease` | the token of the process that fills it | two seconds, renewed while it does |
     //! | `PREFIXcanary:N` | the mark by which a feed notices `FLUSHALL` | a day |
     //!
     //! Each value opens with 24 bytes that name its key, and is believed under that key only. Records have a version: old and

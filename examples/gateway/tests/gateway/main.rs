@@ -2,6 +2,7 @@
 
 mod caching;
 mod endings;
+mod fleet;
 mod intermediary;
 mod life;
 mod proxying;

@@ -67,6 +67,13 @@ impl Gateway {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: a.example\r\n{fields}\r\n"))
     }
 
+    /// The same from any thread.
+    pub(crate) fn get_from(address: SocketAddr, path: &str) -> Message {
+        let mut line = Line::to(address);
+        line.say(format!("GET {path} HTTP/1.1\r\nhost: a.example\r\n\r\n"));
+        line.message()
+    }
+
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();

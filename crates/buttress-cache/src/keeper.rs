@@ -1,0 +1,111 @@
+//! Keeping what was fetched: here, in Redis, and for those who wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::admit::Admitted;
+use crate::cache::{Cache, Place};
+use crate::entry::Entry;
+use crate::exchange::Exchange;
+use crate::flight::Lead;
+use crate::key::Key;
+use crate::lease::Lease;
+use crate::record::Record;
+use crate::variants::Variants;
+
+/// What is needed to keep an entry, given when its fill begins.
+pub(crate) struct Keeper {
+    cache: Cache,
+    place: Place,
+    lead: Lead,
+    /// How long the entry may be of use.
+    keep: Duration,
+}
+
+/// The list of a URI's variants, to be kept beside one of them.
+struct List {
+    plain: Key,
+    variants: Arc<Variants>,
+    keep: Duration,
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    pub(crate) fn new(exchange: &Exchange, admitted: &Admitted, lead: Lead) -> Self {
+        let cache = exchange.cache.clone();
+        Self { cache, place: admitted.place.clone(), lead, keep: admitted.keep }
+    }
+
+    /// Keeps the entry here and in Redis, and hands it to those who wait.
+    pub(crate) fn keep(self, entry: Entry) {
+        let Self { cache, place, mut lead, keep } = self;
+        if !lead.is_current() {
+            counter!("buttress_cache_fills_outdated_total").increment(1);
+            return; // dropped, the lead lets a follower fetch what is newer
+        }
+        let (now, lease, local) = (cache.now(), lead.lease.take(), place.local);
+        cache.memory().keep(local, Record::Entry(entry.clone()), now);
+        let list = place.variants.map(|(plain, variants)| {
+            cache.memory().keep(plain.local(), Record::Variants(Arc::clone(&variants)), now);
+            // The list lives as long as the last of its variants.
+            let keep = variants.until().duration_since(now).unwrap_or_default();
+            List { plain, variants, keep }
+        });
+        lead.land(entry.clone());
+        if let Some(lease) = lease {
+            let (writer, bytes) = (cache.clone(), entry.bytes().len());
+            cache.later(bytes, async move {
+                if !write(&writer, lease, &place.key, entry, keep, list).await {
+                    // Somebody has changed it since, or fills it too: what is here may be older than what is there.
+                    counter!("buttress_cache_fills_outdated_total").increment(1);
+                    writer.memory().forget(local);
+                }
+            });
+        }
+    }
+
+    /// The response is not one that can be shared after all: nobody should wait for it, nor for the next.
+    pub(crate) fn give_up(mut self) {
+        self.lead.open();
+        self.cache.pass(self.place.local, self.lead.lease.take());
+    }
+
+    pub(crate) fn followers(&self) -> usize {
+        self.lead.followers()
+    }
+
+    pub(crate) fn background(&self) -> Option<OwnedSemaphorePermit> {
+        self.cache.background()
+    }
+}
+
+/// Writes an entry, and then the list that leads to it, under a lease on the key of one of them.
+///
+/// An entry that no list leads to is found by nobody: so whichever is refused, nothing is made worse.
+async fn write(cache: &Cache, lease: Lease, key: &Key, entry: Entry, keep: Duration, list: Option<List>) -> bool {
+    let Some(redis) = cache.shared() else { return false };
+    let entry = Record::Entry(entry);
+    let mut lease = Some(lease);
+    let stored = match lease.take_if(|lease| lease.is_for(key)) {
+        Some(lease) => lease.fill(&entry, keep).await,
+        None => done("put", redis.put(key, &entry, keep).await.map(|()| true)),
+    };
+    let Some(List { plain, variants, keep }) = list.filter(|_| stored) else { return stored };
+    let head = variants.head_of_predecessor();
+    let record = Record::Variants(variants);
+    match lease.take_if(|lease| lease.is_for(&plain)) {
+        Some(lease) => lease.fill(&record, keep).await,
+        None => done("replace", redis.replace(&plain, head, &record, keep).await),
+    }
+}
+
+fn done(verb: &'static str, result: Result<bool, buttress_redis::Error>) -> bool {
+    result.unwrap_or_else(|error| {
+        Cache::count_error(verb, &error);
+        false
+    })
+}

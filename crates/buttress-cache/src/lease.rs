@@ -1,0 +1,122 @@
+//! The right to fill a key, held by one process of a fleet at a time.
+//!
+//! ```text
+//! claim ──▶ Found           another process has filled it meanwhile
+//!       ──▶ Held            another process fills it now: come back in a moment
+//!       ──▶ Mine(lease) ──▶ fill: stored, unless the lease was lost
+//!                       ──▶ dropped: the next one may try
+//!                       ──▶ (killed: the lease ends by itself, in LEASE)
+//! ```
+//!
+//! After Nishtala et al., *Scaling Memcache at Facebook* (NSDI 2013): whoever forgets a record deletes the lease with it, so
+//! what was fetched before the change can no longer be stored after it. A lease is short, and renewed for as long as the
+//! fill goes on.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::cache::Cache;
+use crate::key::Key;
+use crate::record::Record;
+
+/// How long a process that has died keeps the others from trying.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+/// A lease survives two renewals that fail.
+const RENEWAL: Duration = Duration::from_millis(500);
+
+/// What asking for a lease comes to.
+pub(crate) enum Claim {
+    /// Redis is away: everybody fills for itself.
+    Away,
+    /// There is a record now, and this process knows it.
+    Found,
+    /// Another process is at it.
+    Held,
+    /// Go and fill.
+    Mine(Lease),
+}
+
+/// The right to fill a key.
+pub(crate) struct Lease {
+    cache: Cache,
+    key: Key,
+    token: Bytes,
+    renewal: Option<JoinHandle<()>>,
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// A lease that was just given, renewed until it is dropped.
+    pub(crate) fn new(cache: &Cache, key: &Key, token: Bytes) -> Self {
+        let (cache, key) = (cache.clone(), key.clone());
+        let renewal =
+            Handle::try_current().ok().map(|runtime| runtime.spawn(renew(cache.clone(), key.clone(), token.clone())));
+        Self { cache, key, token, renewal }
+    }
+
+    /// A word that no other claim of any process has.
+    pub(crate) fn token() -> Bytes {
+        Bytes::copy_from_slice(&rand::random::<u128>().to_le_bytes())
+    }
+
+    pub(crate) fn is_for(&self, key: &Key) -> bool {
+        self.key == *key
+    }
+
+    /// Stores the record and ends the lease. False if it was lost: then somebody knows better.
+    pub(crate) async fn fill(mut self, record: &Record, keep: Duration) -> bool {
+        self.end_renewal();
+        let Some(redis) = self.cache.shared() else { return false };
+        match redis.fill(&self.key, &self.token, record, keep).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                Cache::count_error("fill", &error);
+                false
+            }
+        }
+    }
+
+    fn end_renewal(&mut self) -> bool {
+        self.renewal.take().is_some_and(|renewal| {
+            renewal.abort();
+            true
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.end_renewal() {
+            return; // it has been used
+        }
+        let (cache, key, token) = (self.cache.clone(), self.key.clone(), self.token.clone());
+        self.cache.later(0, async move {
+            let Some(redis) = cache.shared() else { return };
+            if let Err(error) = redis.release(&key, &token).await {
+                Cache::count_error("release", &error); // it ends by itself
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").finish_non_exhaustive()
+    }
+}
+
+async fn renew(cache: Cache, key: Key, token: Bytes) {
+    let Some(redis) = cache.shared() else { return };
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        // An error is no loss: the lease outlives some of them.
+        if matches!(redis.renew(&key, &token).await, Ok(false)) {
+            return;
+        }
+    }
+}

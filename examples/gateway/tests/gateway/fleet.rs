@@ -1,0 +1,89 @@
+//! Several gateways before one slow origin, on one Redis: real processes, one of which is killed.
+
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use buttress_tests::RedisServer;
+
+use crate::support::{Gateway, Message, Upstream, response};
+
+const SLOW: Duration = Duration::from_millis(1_000);
+
+struct Fleet {
+    redis: RedisServer,
+    gateways: Vec<Gateway>,
+    asked: Receiver<Message>,
+}
+
+impl Fleet {
+    fn new(count: usize) -> Self {
+        let (redis, upstream) = (RedisServer::start(), Upstream::new());
+        let (url, redis_url) = (upstream.url(), redis.url());
+        let asked = upstream.answering(|request| {
+            if request.start.contains("/slow") {
+                std::thread::sleep(SLOW);
+            }
+            response("200 OK", "cache-control: max-age=60\r\n", "body")
+        });
+        let gateways = (0..count)
+            .map(|number| {
+                let gateway = Gateway::start(&["--upstream", &url, "--redis", &redis_url]);
+                // A gateway serves before its connection to Redis stands; here it should stand.
+                for turn in 0.. {
+                    gateway.get(&format!("/warm/{number}/{turn}"), "");
+                    if redis.cli(&["DBSIZE"]).int() > i64::try_from(number).unwrap() {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                gateway
+            })
+            .collect();
+        Self { redis, gateways, asked }
+    }
+
+    /// So many requests at once to each gateway but the `left_out` one.
+    fn crowd(&self, each: usize, left_out: Option<usize>) -> Vec<JoinHandle<Message>> {
+        let others = self.gateways.iter().enumerate().filter(|(number, _)| Some(*number) != left_out);
+        let addresses = others.flat_map(|(_, gateway)| std::iter::repeat_n(gateway.address, each));
+        addresses.map(|address| std::thread::spawn(move || Gateway::get_from(address, "/slow"))).collect()
+    }
+
+    /// How often the origin was asked for what is slow.
+    fn calls(&self) -> usize {
+        self.asked.try_iter().filter(|request| request.start.contains("/slow")).count()
+    }
+}
+
+fn all_served(crowd: Vec<JoinHandle<Message>>) {
+    for client in crowd {
+        let message = client.join().unwrap();
+        assert_eq!((message.status(), message.text()), (200, "body"));
+    }
+}
+
+#[test]
+fn a_thousand_cold_requests_are_one_request_of_the_origin() {
+    for gateways in [2, 4] {
+        let fleet = Fleet::new(gateways);
+        all_served(fleet.crowd(1_000 / gateways, None));
+        assert_eq!(fleet.calls(), 1, "{gateways} gateways");
+    }
+}
+
+#[test]
+fn a_gateway_that_dies_while_it_fills_costs_one_more() {
+    let fleet = Fleet::new(3);
+    let mut doomed = fleet.gateways[0].connect();
+    doomed.say("GET /slow HTTP/1.1\r\nhost: a.example\r\n\r\n");
+    let lease = || fleet.redis.cli(&["KEYS", "*:lease"]).array().len();
+    while lease() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let crowd = fleet.crowd(50, Some(0));
+    std::thread::sleep(Duration::from_millis(100));
+    fleet.gateways[0].signal(rustix::process::Signal::KILL);
+    all_served(crowd);
+    assert_eq!(fleet.calls(), 2, "the one that died and one more");
+}
