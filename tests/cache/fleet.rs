@@ -20,6 +20,8 @@ const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 
 type Service = BoxCloneSyncService<Request<Body>, Response<CacheBody<Scripted>>, Infallible>;
 
+type Answer = dyn Fn(usize, &http::request::Parts) -> Response<Scripted> + Send + Sync;
+
 /// Processes that share a Redis and an origin.
 struct Fleet {
     server: RedisServer,
@@ -33,7 +35,7 @@ struct Fleet {
 struct Origin {
     calls: AtomicUsize,
     gate: Semaphore,
-    answer: Box<dyn Fn(usize, &http::request::Parts) -> Response<Scripted> + Send + Sync>,
+    answer: Box<Answer>,
 }
 
 // === impl Fleet ===
@@ -43,7 +45,8 @@ impl Fleet {
         processes: usize,
         answer: impl Fn(usize, &http::request::Parts) -> Response<Scripted> + Send + Sync + 'static,
     ) -> Self {
-        let (server, hand) = (RedisServer::start(), ManualClock::at(SystemTime::now()));
+        let (server, hand) =
+            (RedisServer::start(), ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let origin = Arc::new(Origin { calls: AtomicUsize::new(0), gate: Semaphore::new(0), answer: Box::new(answer) });
         let (mut caches, mut services) = (Vec::new(), Vec::new());
         for _ in 0..processes {
