@@ -5,6 +5,7 @@ mod coalescing;
 mod defaults;
 mod fleet;
 mod invalidation;
+mod purging;
 mod redis;
 mod reuse;
 mod streaming;

@@ -5,19 +5,24 @@ use std::time::{Duration, SystemTime};
 
 use buttress_rfc9111::cache_control::{RequestDirectives, ResponseDirectives};
 use buttress_rfc9111::freshness::Terms;
+use buttress_rfc9111::groups::{self, Groups};
 use buttress_rfc9111::reuse::{self, Reuse};
 use buttress_rfc9111::storage::{self, Storage};
 use buttress_rfc9111::validation::Validators;
 use buttress_rfc9111::vary::{Normalization, VaryFields};
 use buttress_rfc9111::{date, fields};
 use http::header::{AGE, DATE, HeaderValue, SET_COOKIE};
+use http::uri::Scheme;
 use http::{HeaderMap, StatusCode, response};
 
 use crate::cache::Place;
-use crate::entry::{Entry, EntryWriter};
+use crate::coherence::Moment;
+use crate::entry::{Entry, EntryWriter, Label};
 use crate::exchange::Exchange;
+use crate::key::{self, Key};
 use crate::layer::Settings;
 use crate::policy;
+use crate::tag::Tag;
 use crate::variants::Variants;
 
 /// What becomes of a response.
@@ -36,6 +41,8 @@ pub(crate) struct Admitted {
     pub(crate) headers: HeaderMap,
     pub(crate) terms: Terms,
     pub(crate) place: Place,
+    pub(crate) times: Times,
+    pub(crate) tags: Vec<Tag>,
     pub(crate) keep: Duration,
     /// Whether it can answer those who wait, or must be validated even by them.
     pub(crate) is_fresh: bool,
@@ -45,6 +52,8 @@ pub(crate) struct Admitted {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     pub(crate) sent: SystemTime,
+    /// When it was sent, in the order of purges.
+    pub(crate) moment: Moment,
     pub(crate) received: SystemTime,
 }
 
@@ -62,26 +71,69 @@ impl Exchange {
         if let Err(why) = policy::on_storable(&self.asked, headers, terms.source, length, &self.settings) {
             return Admission::Skip { why: why.as_str(), for_all: why.is_the_responses_own() };
         }
-        match self.admitted(response.status, stored_headers(headers, &directives, times.received), terms) {
+        let Some(tags) = self.tags_of(headers) else { return Admission::Skip { why: "tags", for_all: true } };
+        let headers = stored_headers(headers, &directives, times.received);
+        match self.admitted(response.status, headers, terms, times, tags) {
             Some(admitted) => Admission::Store(Box::new(admitted)),
             None => Admission::Skip { why: "vary", for_all: true },
         }
     }
 
     /// What becomes of an entry whose fields a validation has brought up to date.
-    pub(crate) fn admit_again(&self, status: StatusCode, headers: &HeaderMap, times: Times) -> Option<Admitted> {
+    pub(crate) fn admit_again(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        times: Times,
+        tags: Vec<Tag>,
+    ) -> Option<Admitted> {
         let rules = &self.settings.rules;
         let directives = rules.directives(headers);
         let terms = Terms::with_directives(&directives, status, headers, times.sent, times.received, rules);
-        self.admitted(status, stored_headers(headers, &directives, times.received), terms)
+        self.admitted(status, stored_headers(headers, &directives, times.received), terms, times, tags)
     }
 
-    fn admitted(&self, status: StatusCode, headers: HeaderMap, terms: Terms) -> Option<Admitted> {
+    /// By what a response can be purged beside its place. `None` if it says so in a way that cannot be read: then whoever purges
+    /// would miss it.
+    pub(crate) fn tags_of(&self, response: &HeaderMap) -> Option<Vec<Tag>> {
+        let mut tags = match groups::tags(response) {
+            Groups::None => Vec::new(),
+            Groups::Listed(names) => names.iter().map(|name| Tag::named(name)).collect(),
+            Groups::Malformed => return None,
+        };
+        let plain = self.place.variants.as_ref().map_or(&self.place.key, |(plain, _)| plain);
+        let groups = groups::of(response);
+        if groups == Groups::None && plain.is_uri() {
+            return Some(tags);
+        }
+        let authority = key::authority(&self.parts)?;
+        let scheme = self.parts.uri.scheme().unwrap_or(&Scheme::HTTP);
+        let authority = String::from_utf8(key::normalised(authority.as_str().as_bytes(), scheme)).ok()?;
+        match groups {
+            Groups::None => {}
+            Groups::Listed(names) => tags.extend(names.iter().map(|name| Tag::group(&authority, name))),
+            Groups::Malformed => return None,
+        }
+        if !plain.is_uri() {
+            let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
+            tags.push(Tag::uri(&authority, target));
+        }
+        Some(tags)
+    }
+
+    fn admitted(
+        &self,
+        status: StatusCode,
+        headers: HeaderMap,
+        terms: Terms,
+        times: Times,
+        tags: Vec<Tag>,
+    ) -> Option<Admitted> {
         let now = terms.response_time;
         let keep = self.settings.keep(&terms, &headers);
         let place = self.place_for(&VaryFields::of(&headers), now + keep)?;
         let decision = reuse::decide(&RequestDirectives::default(), &terms, now, &self.settings.rules);
-        Some(Admitted { status, headers, terms, place, keep, is_fresh: decision == Reuse::Fresh })
+        Some(Admitted { status, headers, terms, place, times, tags, keep, is_fresh: decision == Reuse::Fresh })
     }
 
     /// Where a response that varies on these fields is kept. `None` when no request could ever find it.
@@ -101,7 +153,7 @@ impl Exchange {
 impl Place {
     /// The place of a request's variant of a URI.
     pub(crate) fn variant(
-        plain: &crate::key::Key,
+        plain: &Key,
         variants: Arc<Variants>,
         request: &HeaderMap,
         normalization: &Normalization,
@@ -117,7 +169,8 @@ impl Admitted {
     pub(crate) fn writer(&self, length: Option<u64>) -> EntryWriter {
         // A length that is not true yet must not make us reserve memory for it: the body grows into the rest.
         let room = usize::try_from(length.unwrap_or(0)).unwrap_or(usize::MAX).min(1 << 20);
-        EntryWriter::new(self.place.key.text(), self.status, &self.headers, &self.terms, room)
+        let label = Label { key: &self.place.key, generation: self.times.moment.generation, tags: &self.tags };
+        EntryWriter::new(&label, self.status, &self.headers, &self.terms, room)
     }
 
     /// The entry, with the body of the one that it takes the place of.
@@ -145,6 +198,9 @@ fn stored_headers(response: &HeaderMap, directives: &ResponseDirectives, receive
     fields::remove_unstorable(&mut headers, directives);
     headers.remove(SET_COOKIE); // here only by leave of the setting, and never for the next client
     headers.remove(AGE); // each reuse states its own
+    for field in groups::TAG_FIELDS {
+        headers.remove(field); // they were for us
+    }
     // RFC 9110 section 6.6.1: who receives a response without Date notes when that was.
     headers
         .entry(DATE)

@@ -11,24 +11,26 @@
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
 
 use buttress_core::Clock;
 use buttress_redis::{Error, Redis};
-use bytes::Bytes;
 use metrics::counter;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::entry::Entry;
+use crate::coherence::Coherence;
 use crate::flight::Flights;
 use crate::heads::Heads;
 use crate::key::Key;
-use crate::lease::{Claim, Lease};
+use crate::lease::Lease;
+use crate::listen;
 use crate::memory::{Memory, PASS};
+use crate::options::CacheOptions;
 use crate::record::Record;
-use crate::redis::{Claimed, RedisStore};
+use crate::redis::RedisStore;
+use crate::stamps::StampStore;
 use crate::variants::Variants;
 
 /// Fills and writes are counted in units of this many bytes.
@@ -42,19 +44,11 @@ pub struct Cache {
     inner: Arc<Inner>,
 }
 
-/// How a [`Cache`] is made.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct CacheOptions {
-    capacity: u64,
-    local_max_stale: Duration,
-    prefix: String,
-    clock: Clock,
-}
-
-struct Inner {
+pub(crate) struct Inner {
     memory: Memory,
     redis: Option<RedisStore>,
+    stamps: Option<StampStore>,
+    coherence: Coherence,
     heads: Heads,
     flights: Arc<Flights>,
     clock: Clock,
@@ -79,65 +73,6 @@ pub(crate) struct Place {
 pub(crate) struct Space {
     fills: Arc<Semaphore>,
     held: OwnedSemaphorePermit,
-}
-
-// === impl CacheOptions ===
-
-impl CacheOptions {
-    /// 64 MiB in process, the prefix `buttress`, the system's clock.
-    pub fn new() -> Self {
-        Self {
-            capacity: 64 << 20,
-            local_max_stale: Duration::from_secs(1),
-            prefix: "buttress".to_owned(),
-            clock: Clock::system(),
-        }
-    }
-
-    /// What this process may keep, in bytes, overhead included. Default: 64 MiB. With 0 nothing is kept here, and each
-    /// hit asks Redis. As much again, at most, is held by entries that are being filled.
-    pub fn capacity(mut self, bytes: u64) -> Self {
-        self.capacity = bytes;
-        self
-    }
-
-    /// With Redis: how long this process believes its own copy of an entry before it asks again. Default: one second.
-    /// A longer time saves round trips; a change by another process is seen that much later.
-    pub fn local_max_stale(mut self, time: Duration) -> Self {
-        self.local_max_stale = time;
-        self
-    }
-
-    /// What the Redis keys begin with. Default: `buttress`. Two services with different answers for one URI need
-    /// different prefixes.
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// Where the time comes from. Default: [`Clock::system`].
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// A cache in this process alone.
-    #[must_use]
-    pub fn embedded(self) -> Cache {
-        Cache::new(self, None)
-    }
-
-    /// A cache in Redis, with this process's memory in front of it.
-    #[must_use]
-    pub fn redis(self, redis: Redis) -> Cache {
-        Cache::new(self, Some(redis))
-    }
-}
-
-impl Default for CacheOptions {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 // === impl Cache ===
@@ -179,12 +114,13 @@ impl Cache {
         drop(self.inner.writes.acquire_many(self.inner.room).await);
     }
 
-    fn new(options: CacheOptions, redis: Option<Redis>) -> Self {
-        let max_age = redis.is_some().then_some(options.local_max_stale);
+    pub(crate) fn new(options: CacheOptions, redis: Option<Redis>) -> Self {
         let room = u32::try_from((options.capacity / UNIT).max(32 * UNIT)).unwrap_or(u32::MAX >> 3);
         let units = || Arc::new(Semaphore::new(room as usize));
         let inner = Inner {
-            memory: Memory::new(options.capacity, max_age),
+            memory: Memory::new(options.capacity),
+            coherence: Coherence::new(redis.is_some().then_some(options.local_max_stale)),
+            stamps: redis.as_ref().map(|redis| StampStore::new(redis, &options.prefix)),
             redis: redis.map(|redis| RedisStore::new(&redis, &options.prefix, options.capacity > 0)),
             heads: Heads::new(),
             flights: Flights::new(),
@@ -194,7 +130,20 @@ impl Cache {
             background: Arc::new(Semaphore::new(BACKGROUND)),
             room,
         };
-        Self { inner: Arc::new(inner) }
+        let cache = Self { inner: Arc::new(inner) };
+        if let (Some(stamps), Ok(runtime)) = (&cache.inner.stamps, Handle::try_current()) {
+            runtime.spawn(listen::listen(cache.downgrade(), stamps.watch()));
+        }
+        cache
+    }
+
+    /// A handle that does not keep the cache alive.
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
+    }
+
+    pub(crate) fn upgrade(weak: &Weak<Inner>) -> Option<Self> {
+        weak.upgrade().map(|inner| Self { inner })
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -209,53 +158,17 @@ impl Cache {
         &self.inner.flights
     }
 
-    /// What this process knows of a key.
-    pub(crate) fn peek(&self, key: &Key, local: u128, now: SystemTime) -> Option<Record> {
-        self.inner.memory.peek(key, local, now)
+    pub(crate) fn coherence(&self) -> &Coherence {
+        &self.inner.coherence
     }
 
-    /// What Redis knows of a key. It goes without when Redis is away.
-    pub(crate) async fn ask(&self, key: &Key, local: u128) -> Option<Record> {
-        match self.inner.redis.as_ref()?.get(key).await {
-            Ok(found) => {
-                let record = found?;
-                self.inner.memory.keep(local, record.clone(), self.now());
-                Some(record)
-            }
-            Err(error) => {
-                Self::count_error("get", &error);
-                None
-            }
-        }
-    }
-
-    /// Asks for the right to fill a key. `stale` is what is known to be there and wanted to be replaced.
-    pub(crate) async fn claim(&self, key: &Key, local: u128, stale: Option<&Entry>) -> Claim {
-        let Some(redis) = &self.inner.redis else { return Claim::Away };
-        let mut known = stale.map(|entry| Bytes::copy_from_slice(entry.sum()));
-        // What cannot be read is replaced as well: once more, knowing it.
-        for _ in 0..2 {
-            let token = Lease::token();
-            match redis.claim(key, &token, known.as_deref()).await {
-                Ok(Claimed::Mine) => return Claim::Mine(Lease::new(self, key, token)),
-                Ok(Claimed::Held) => return Claim::Held,
-                Ok(Claimed::Found(record)) => {
-                    self.inner.memory.keep(local, record, self.now());
-                    return Claim::Found;
-                }
-                Ok(Claimed::Unreadable(sum)) => known = Some(sum),
-                Err(error) => {
-                    Self::count_error("claim", &error);
-                    return Claim::Away;
-                }
-            }
-        }
-        Claim::Away
+    pub(crate) fn stamps(&self) -> Option<&StampStore> {
+        self.inner.stamps.as_ref()
     }
 
     /// Remembers that nothing that can be shared comes of this key, and says so to the fleet.
     pub(crate) fn pass(&self, local: u128, lease: Option<Lease>) {
-        self.inner.memory.keep_if_absent(local, Record::Pass, self.now());
+        self.inner.memory.pass(local, self.now());
         if let Some(lease) = lease {
             self.later(0, async move {
                 lease.fill(&Record::Pass, PASS).await;
@@ -264,14 +177,13 @@ impl Cache {
     }
 
     /// Forgets what is stored under a plain key, all its variants with it, and every fill of it under way.
-    pub(crate) async fn forget(&self, key: &Key) {
+    pub(crate) async fn forget(&self, key: &Key) -> Result<(), Error> {
         let local = key.local();
         self.inner.flights.invalidate(local);
         self.inner.memory.forget(local);
-        if let Some(redis) = &self.inner.redis
-            && let Err(error) = redis.forget(key).await
-        {
-            Self::count_error("forget", &error);
+        match &self.inner.redis {
+            Some(redis) => redis.forget(key).await,
+            None => Ok(()),
         }
     }
 

@@ -2,16 +2,14 @@
 //!
 //! ```text
 //! 0xB7 'c' version kind            4
-//! status u16, flags u16            4
-//! received u64                     8   milliseconds since 1970, when the response arrived
-//! initial age u32, lifetime u32    8   seconds
-//! stale-while-revalidate, stale-if-error u32   8   seconds
-//! first u64, complete u64         16   of a partial response
+//! status u16, tags u16             4   how many tags; the highest bit: the key does not begin with the URI
+//! terms of reuse                  32
 //! key, head, body, trailers u32   16   lengths
-//! fields u16, spare u16            4
+//! fields u32                       4   how many the head has
+//! generation u64                   8   of purges, when the fill began
 //! checksum u64                     8   XXH3 of all the rest
 //! ──────────────────────────────  76
-//! key text │ head block │ body │ trailer block
+//! key text │ tags │ head block │ body │ trailer block
 //! ```
 //!
 //! The body is served as a slice of these bytes, and so is each field value. A record with another version, a wrong
@@ -26,15 +24,23 @@ use http::{HeaderMap, StatusCode};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::block::{self, array};
+use crate::coherence::Checked;
+use crate::key::{self, Key};
+use crate::ledger::{Generation, Location};
+use crate::tag::Tag;
 use crate::terms::{self, Terms};
 
-const MARK: [u8; 4] = [0xB7, b'c', 1, b'e'];
-const FIXED: usize = 8 + terms::LEN + 20 + SUM;
+const MARK: [u8; 4] = [0xB7, b'c', 2, b'e'];
+const FIXED: usize = GENERATION_AT + 8 + SUM;
+const GENERATION_AT: usize = 8 + terms::LEN + 20;
 const SUM: usize = 8;
 /// Where an entry's checksum stands: what tells it from another entry under the same key.
 pub(crate) const SUM_AT: usize = FIXED - SUM;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+/// In the count of tags: the key does not begin with the URI.
+const ELSEWHERE: u16 = 1 << 15;
 
 /// A stored response. Clones share the bytes.
 #[derive(Clone)]
@@ -44,9 +50,11 @@ struct Inner {
     /// No other entry of this process has it.
     id: u64,
     was_served: AtomicBool,
+    checked: Checked,
     bytes: Bytes,
     status: StatusCode,
     terms: Terms,
+    generation: Generation,
     lengths: Lengths,
 }
 
@@ -59,6 +67,16 @@ struct Lengths {
     trailers: usize,
     /// How many fields the head has.
     fields: usize,
+    /// Of the tags, in bytes.
+    tags: usize,
+}
+
+/// What an entry is known by beside its response.
+#[derive(Clone, Debug)]
+pub(crate) struct Label<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) generation: Generation,
+    pub(crate) tags: &'a [Tag],
 }
 
 /// Writes an entry front to back, the body as it comes.
@@ -117,6 +135,28 @@ impl Entry {
         &self.0.terms
     }
 
+    /// Under which version it was found current.
+    pub(crate) fn checked(&self) -> &Checked {
+        &self.0.checked
+    }
+
+    /// The generation of purges when its fill began.
+    pub(crate) fn generation(&self) -> Generation {
+        self.0.generation
+    }
+
+    pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
+        let at = FIXED + self.0.lengths.key;
+        let tags = &self.0.bytes[at..at + self.0.lengths.tags];
+        tags.as_chunks().0.iter().map(|tag| Tag::from_bytes(*tag))
+    }
+
+    /// Where it lies, if its key says so.
+    pub(crate) fn location(&self) -> Option<Location<'_>> {
+        let elsewhere = u16::from_le_bytes(array(&self.0.bytes, 6)?) & ELSEWHERE != 0;
+        if elsewhere { None } else { key::location(self.key()) }
+    }
+
     /// What tells this entry from every other one of this process.
     pub(crate) fn id(&self) -> u64 {
         self.0.id
@@ -130,7 +170,7 @@ impl Entry {
 
     /// The head block.
     pub(crate) fn head(&self) -> Bytes {
-        let at = FIXED + self.0.lengths.key;
+        let at = FIXED + self.0.lengths.key + self.0.lengths.tags;
         self.0.bytes.slice(at..at + self.0.lengths.head)
     }
 
@@ -147,7 +187,7 @@ impl Entry {
     }
 
     pub(crate) fn body(&self) -> Bytes {
-        let at = FIXED + self.0.lengths.key + self.0.lengths.head;
+        let at = self.0.lengths.body_at();
         self.0.bytes.slice(at..at + self.0.lengths.body)
     }
 
@@ -157,7 +197,7 @@ impl Entry {
 
     pub(crate) fn trailers(&self) -> Option<HeaderMap> {
         let lengths = &self.0.lengths;
-        let at = FIXED + lengths.key + lengths.head + lengths.body;
+        let at = lengths.body_at() + lengths.body;
         (lengths.trailers > 0).then(|| block::decode(&self.0.bytes.slice(at..), 0, 0).unwrap_or_default())
     }
 }
@@ -178,10 +218,22 @@ impl Inner {
     fn read(bytes: Bytes) -> Option<Self> {
         let status = StatusCode::from_u16(u16::from_le_bytes(array(&bytes, 4)?)).ok()?;
         let terms = terms::read(bytes.get(8..8 + terms::LEN)?)?;
-        let lengths = Lengths::read(bytes.get(8 + terms::LEN..FIXED)?)?;
+        let tags = usize::from(u16::from_le_bytes(array(&bytes, 6)?) & !ELSEWHERE) * Tag::LEN;
+        let lengths = Lengths { tags, ..Lengths::read(bytes.get(8 + terms::LEN..GENERATION_AT)?)? };
+        let generation = Generation(u64::from_le_bytes(array(&bytes, GENERATION_AT)?));
+        let checked = Checked::default();
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let was_served = AtomicBool::new(false);
-        (lengths.total()? == bytes.len()).then_some(Self { id, was_served, bytes, status, terms, lengths })
+        (lengths.total()? == bytes.len()).then_some(Self {
+            id,
+            was_served,
+            checked,
+            bytes,
+            status,
+            terms,
+            generation,
+            lengths,
+        })
     }
 }
 
@@ -190,7 +242,7 @@ impl Inner {
 impl Lengths {
     fn read(at: &[u8]) -> Option<Self> {
         let len = |index: usize| usize::try_from(u32::from_le_bytes(array(at, 4 * index)?)).ok();
-        Some(Self { key: len(0)?, head: len(1)?, body: len(2)?, trailers: len(3)?, fields: len(4)? })
+        Some(Self { key: len(0)?, head: len(1)?, body: len(2)?, trailers: len(3)?, fields: len(4)?, tags: 0 })
     }
 
     fn write(&self, at: &mut [u8]) {
@@ -200,8 +252,14 @@ impl Lengths {
         }
     }
 
+    fn body_at(&self) -> usize {
+        FIXED + self.key + self.tags + self.head
+    }
+
     fn total(&self) -> Option<usize> {
-        [self.key, self.head, self.body, self.trailers].iter().try_fold(FIXED, |sum, &len| sum.checked_add(len))
+        [self.key, self.tags, self.head, self.body, self.trailers]
+            .iter()
+            .try_fold(FIXED, |sum, &len| sum.checked_add(len))
     }
 }
 
@@ -209,17 +267,27 @@ impl Lengths {
 
 impl EntryWriter {
     /// Begins an entry, with room for a body of so many bytes.
-    pub(crate) fn new(key: &[u8], status: StatusCode, headers: &HeaderMap, terms: &Terms, room: usize) -> Self {
-        let mut out = Vec::with_capacity(FIXED + key.len() + 64 * headers.len() + room);
+    pub(crate) fn new(label: &Label<'_>, status: StatusCode, headers: &HeaderMap, terms: &Terms, room: usize) -> Self {
+        let (key, tags) = (label.key.text(), label.tags.len() * Tag::LEN);
+        let mut out = Vec::with_capacity(FIXED + key.len() + tags + 64 * headers.len() + room);
         out.extend_from_slice(&MARK);
         out.extend_from_slice(&status.as_u16().to_le_bytes());
-        out.extend_from_slice(&[0; 2]); // flags, for later versions to come
+        // More tags than fit are not admitted.
+        let count = u16::try_from(label.tags.len()).unwrap_or(ELSEWHERE - 1);
+        let elsewhere = if label.key.begins_with_uri() { 0 } else { ELSEWHERE };
+        out.extend_from_slice(&(count | elsewhere).to_le_bytes());
         terms::write(terms, &mut out);
+        out.resize(GENERATION_AT, 0);
+        out.extend_from_slice(&label.generation.0.to_le_bytes());
         out.resize(FIXED, 0);
         out.extend_from_slice(key);
+        for tag in label.tags {
+            out.extend_from_slice(tag.as_bytes());
+        }
+        let before = out.len();
         block::encode(headers, &mut out);
-        let head = out.len() - FIXED - key.len();
-        let lengths = Lengths { key: key.len(), head, fields: headers.len(), ..Lengths::default() };
+        let head = out.len() - before;
+        let lengths = Lengths { key: key.len(), tags, head, fields: headers.len(), ..Lengths::default() };
         Self { out, lengths, trailers: Vec::new() }
     }
 
@@ -240,7 +308,7 @@ impl EntryWriter {
         lengths.trailers = trailers.len();
         out.extend_from_slice(&trailers);
         out.shrink_to_fit();
-        lengths.write(&mut out[8 + terms::LEN..FIXED - SUM]);
+        lengths.write(&mut out[8 + terms::LEN..GENERATION_AT]);
         let sum = checksum(&out);
         out[FIXED - SUM..FIXED].copy_from_slice(&sum.to_le_bytes());
         let inner = Inner::read(out.into()).expect("what was just written can be read");
@@ -283,7 +351,11 @@ mod tests {
         ]);
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
         let terms = Terms::of(StatusCode::OK, &headers, at, at, &Rules::default());
-        let mut writer = EntryWriter::new(b"the key", StatusCode::OK, &headers, &terms, 3);
+        let mut key = Key::empty();
+        key.push("the key");
+        let tags = [Tag::named("a"), Tag::named("b")];
+        let label = Label { key: &key, generation: Generation(7), tags: &tags };
+        let mut writer = EntryWriter::new(&label, StatusCode::OK, &headers, &terms, 3);
         writer.push(b"bo");
         writer.push(b"dy");
         writer.trailers(&HeaderMap::from_iter([(ETAG, HeaderValue::from_static("t"))]));
@@ -293,7 +365,9 @@ mod tests {
     #[test]
     fn an_entry_comes_back_as_it_went_in() {
         let (written, read) = (entry(), Entry::decode(entry().bytes().clone()).unwrap());
-        assert_eq!(read.key(), b"the key");
+        assert_eq!(read.key(), b"\x07\0\0\0the key");
+        assert_eq!((read.generation(), read.location()), (Generation(7), None));
+        assert!(read.tags().eq([Tag::named("a"), Tag::named("b")]));
         assert_eq!(read.status(), StatusCode::OK);
         assert_eq!(read.terms(), written.terms());
         assert_eq!(read.terms().lifetime, Duration::from_secs(60));
@@ -328,6 +402,6 @@ mod tests {
     #[test]
     fn an_entry_takes_little_more_than_its_parts() {
         let entry = entry();
-        assert!(entry.bytes().len() <= FIXED + 7 + 50 + 4 + 8, "{} bytes", entry.bytes().len());
+        assert!(entry.bytes().len() <= FIXED + 4 + 7 + 2 * Tag::LEN + 50 + 4 + 8, "{} bytes", entry.bytes().len());
     }
 }

@@ -30,6 +30,7 @@ use crate::fetch::Fetch;
 use crate::flight::{Follow, Join, Landing, Lead};
 use crate::layer::Settings;
 use crate::lease::Claim;
+use crate::lookup::{Peek, Sure};
 use crate::policy::{self, Asked};
 use crate::record::Record;
 
@@ -49,7 +50,8 @@ pub(crate) struct Exchange {
 
 /// What one step of a lookup says.
 enum Step {
-    Found(Entry),
+    /// An entry; `soft` if it is to be taken for stale.
+    Found { entry: Entry, soft: bool },
     /// There is nothing, for this reason.
     Nothing(Forward),
     /// The URI varies: look under the place that the exchange now has.
@@ -101,15 +103,15 @@ impl Exchange {
     /// The answer, if this process has one that is fresh. Costs no lock and no round trip.
     pub(crate) fn answer_at_once<R>(&mut self) -> Option<Response<CacheBody<R>>> {
         let now = self.cache.now();
-        let mut record = self.cache.peek(&self.place.key, self.place.local, now)?;
         loop {
-            match self.step(Some(record)) {
-                Step::Found(entry) => {
-                    let is_fresh = self.decide(&entry, now) == Reuse::Fresh;
+            let Peek::Found(sure) = self.cache.peek(&self.place.key, self.place.local, now) else { return None };
+            match self.step(Some(sure)) {
+                Step::Found { entry, soft } => {
+                    let is_fresh = self.decide(&entry, soft, now) == Reuse::Fresh;
                     return is_fresh.then(|| self.hit(&entry, now));
                 }
                 Step::Nothing(_) => return None,
-                Step::Further => record = self.cache.peek(&self.place.key, self.place.local, now)?,
+                Step::Further => {}
             }
         }
     }
@@ -131,7 +133,7 @@ impl Exchange {
             let found = self.look_up().await;
             let now = self.cache.now();
             let (why, stale) = match found {
-                Ok(entry) => match self.decide(&entry, now) {
+                Ok((entry, soft)) => match self.decide(&entry, soft, now) {
                     Reuse::Stale(Allowance::WhileRevalidate) => {
                         let response = self.hit(&entry, now);
                         self.refresh(inner, body, entry);
@@ -177,25 +179,31 @@ impl Exchange {
     }
 
     /// The entry for this request, here or in Redis.
-    async fn look_up(&mut self) -> Result<Entry, Forward> {
+    async fn look_up(&mut self) -> Result<(Entry, bool), Forward> {
         loop {
-            let here = self.cache.peek(&self.place.key, self.place.local, self.cache.now());
+            let (key, local) = (&self.place.key, self.place.local);
+            let here = match self.cache.peek(key, local, self.cache.now()) {
+                Peek::Found(sure) => Some(sure),
+                Peek::Unsure(entry) => self.cache.settle(entry).await,
+                Peek::Nothing => None,
+            };
             let record = match here {
-                None if self.cache.shared().is_some() => self.cache.ask(&self.place.key, self.place.local).await,
+                None => self.cache.ask(key, local).await,
                 here => here,
             };
             match self.step(record) {
-                Step::Found(entry) => return Ok(entry),
+                Step::Found { entry, soft } => return Ok((entry, soft)),
                 Step::Nothing(why) => return Err(why),
                 Step::Further => {}
             }
         }
     }
 
-    fn step(&mut self, record: Option<Record>) -> Step {
+    fn step(&mut self, sure: Option<Sure>) -> Step {
         let varied = self.place.variants.is_some();
+        let (record, soft) = sure.map_or((None, false), |sure| (Some(sure.record), sure.soft));
         match record {
-            Some(Record::Entry(entry)) => Step::Found(entry),
+            Some(Record::Entry(entry)) => Step::Found { entry, soft },
             // One step is enough: variants lie under keys that never hold another list.
             Some(Record::Variants(variants)) if !varied => {
                 let place =
@@ -279,11 +287,16 @@ impl Exchange {
 
     /// Whether what another request fetched answers this one.
     fn is_served_by(&self, entry: &Entry) -> bool {
-        entry.key() == self.place.key.text() && self.decide(entry, self.cache.now()) == Reuse::Fresh
+        entry.key() == self.place.key.text() && self.decide(entry, false, self.cache.now()) == Reuse::Fresh
     }
 
-    fn decide(&self, entry: &Entry, now: SystemTime) -> Reuse {
-        reuse::decide(&self.asked.directives, entry.terms(), now, &self.settings.rules)
+    /// What RFC 9111 says of an entry, and then the purges.
+    fn decide(&self, entry: &Entry, soft: bool, now: SystemTime) -> Reuse {
+        let (terms, rules) = (entry.terms(), &self.settings.rules);
+        match reuse::decide(&self.asked.directives, terms, now, rules) {
+            Reuse::Fresh if soft => policy::softly_purged(terms),
+            reuse => reuse,
+        }
     }
 
     /// Lets those who wait go their own way; `for_all` when the next request for the key need not queue either.

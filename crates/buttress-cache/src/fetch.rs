@@ -18,6 +18,7 @@ use tower_service::Service;
 use crate::admit::{Admission, Admitted, Times};
 use crate::answer;
 use crate::body::CacheBody;
+use crate::coherence::Moment;
 use crate::entry::Entry;
 use crate::exchange::{Errand, Exchange};
 use crate::fill::{self, Fill};
@@ -28,8 +29,9 @@ use crate::policy::{self, Asked};
 /// An exchange that goes to the service.
 pub(crate) struct Fetch {
     exchange: Exchange,
-    /// When the request was sent.
+    /// When the request was sent, by the clock and in the order of purges.
     sent: SystemTime,
+    moment: Moment,
 }
 
 /// A response of the service, and what it was asked for.
@@ -43,8 +45,8 @@ struct Fetched<R> {
 
 impl Fetch {
     pub(crate) fn of(exchange: Exchange) -> Self {
-        let sent = exchange.cache.now();
-        Self { exchange, sent }
+        let (sent, moment) = (exchange.cache.now(), exchange.cache.coherence().moment());
+        Self { exchange, sent, moment }
     }
 
     /// Asks the service, stores what may be stored, and answers.
@@ -194,7 +196,7 @@ impl Fetch {
         };
         let (parts, body) = response.into_parts();
         let length = length_of(&parts.headers, &body);
-        let times = Times { sent: self.sent, received };
+        let times = self.times(received);
         match self.exchange.admit(&parts, times, length) {
             Admission::Store(admitted) => {
                 self.store(Response::from_parts(parts, body), &admitted, lead, &errand, length)
@@ -272,7 +274,14 @@ impl Fetch {
         let directives = self.exchange.settings.rules.directives(&update);
         fields::remove_unstorable(&mut update, &directives);
         validation::update(&mut stored, &update);
-        self.exchange.admit_again(stale.status(), &stored, Times { sent: self.sent, received })
+        // What does not say its tags anew keeps them.
+        let said = self.exchange.tags_of(&update).filter(|tags| !tags.is_empty());
+        let tags = said.unwrap_or_else(|| stale.tags().collect());
+        self.exchange.admit_again(stale.status(), &stored, self.times(received), tags)
+    }
+
+    fn times(&self, received: SystemTime) -> Times {
+        Times { sent: self.sent, moment: self.moment, received }
     }
 
     /// A stale entry in place of an error, where nothing forbids it (RFC 9111 section 4.2.4, RFC 5861 section 4).
@@ -298,6 +307,7 @@ impl Fetch {
 
     /// The response with our word on what became of it: stored with so many seconds to live, or not.
     fn announced<B>(&self, mut response: Response<B>, errand: &Errand, stored: Option<i64>) -> Response<B> {
+        self.exchange.settings.strip_tags(response.headers_mut());
         if self.exchange.settings.announce {
             let mut status = errand.status(&self.exchange.settings.name);
             if let Some(ttl) = stored {

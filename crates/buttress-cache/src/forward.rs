@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use buttress_rfc9111::cache_status::{CacheStatus, Forward};
-use buttress_rfc9111::invalidation;
+use buttress_rfc9111::{groups, invalidation};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request};
 use metrics::counter;
@@ -14,6 +14,7 @@ use crate::cache::Cache;
 use crate::key;
 use crate::layer::Settings;
 use crate::policy::{self, Bypass};
+use crate::purge::Purge;
 
 /// Forwards a request; when it may have changed something and succeeded, forgets what RFC 9111 section 4.4 names
 /// before the response goes out, so that the client's next request does not find what it has just changed.
@@ -34,6 +35,7 @@ where
     if let Some(template) = changing {
         forget_outdated(&cache, &settings, template, response.status(), response.headers()).await;
     }
+    settings.strip_tags(response.headers_mut());
     if settings.announce {
         let reason = if why == Bypass::Method { Forward::Method } else { Forward::Bypass };
         CacheStatus::forwarded(&settings.name, reason).append_to(response.headers_mut());
@@ -51,7 +53,14 @@ async fn forget_outdated(
     let Some(target) = absolute(&template) else { return };
     for uri in invalidation::targets(&template.method, &target, status, response) {
         template.uri = uri;
-        cache.forget(&settings.key_of(&as_get(&template))).await;
+        if let Err(error) = cache.forget(&settings.key_of(&as_get(&template))).await {
+            Cache::count_error("forget", &error);
+        }
+    }
+    for name in groups::invalidated(&template.method, status, response) {
+        if let Ok(purge) = Purge::group(&target, name) {
+            let _counted_there = cache.purge(purge).await.is_ok();
+        }
     }
 }
 

@@ -95,7 +95,9 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::entry::EntryWriter;
+    use crate::entry::{EntryWriter, Label};
+    use crate::key::Key;
+    use crate::ledger::Generation;
 
     fn entry(fields: &[(&'static str, &'static str)]) -> Entry {
         let headers = fields
@@ -103,7 +105,9 @@ mod tests {
             .map(|&(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let terms = Terms::of(StatusCode::OK, &headers, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH, &Rules::new());
-        EntryWriter::new(b"key", StatusCode::OK, &headers, &terms, 0).finish()
+        let key = Key::empty();
+        let label = Label { key: &key, generation: Generation(1), tags: &[] };
+        EntryWriter::new(&label, StatusCode::OK, &headers, &terms, 0).finish()
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use metrics::counter;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::admit::Admitted;
+use crate::admit::{Admitted, Times};
 use crate::cache::{Cache, Place};
 use crate::entry::Entry;
 use crate::exchange::Exchange;
@@ -14,6 +14,8 @@ use crate::flight::Lead;
 use crate::key::Key;
 use crate::lease::Lease;
 use crate::record::Record;
+use crate::stamps::LONGEST_FILL;
+use crate::tag::Tag;
 use crate::variants::Variants;
 
 /// What is needed to keep an entry, given when its fill begins.
@@ -23,6 +25,7 @@ pub(crate) struct Keeper {
     lead: Lead,
     /// How long the entry may be of use.
     keep: Duration,
+    times: Times,
 }
 
 /// The list of a URI's variants, to be kept beside one of them.
@@ -37,20 +40,23 @@ struct List {
 impl Keeper {
     pub(crate) fn new(exchange: &Exchange, admitted: &Admitted, lead: Lead) -> Self {
         let cache = exchange.cache.clone();
-        Self { cache, place: admitted.place.clone(), lead, keep: admitted.keep }
+        Self { cache, place: admitted.place.clone(), lead, keep: admitted.keep, times: admitted.times }
     }
 
     /// Keeps the entry here and in Redis, and hands it to those who wait.
     pub(crate) fn keep(self, entry: Entry) {
-        let Self { cache, place, mut lead, keep } = self;
-        if !lead.is_current() {
+        let Self { cache, place, mut lead, keep, times } = self;
+        let (now, as_of) = (cache.now(), times.moment.version);
+        let took_long = now.duration_since(times.sent).is_ok_and(|took| took > LONGEST_FILL);
+        if !lead.is_current() || took_long {
             counter!("buttress_cache_fills_outdated_total").increment(1);
             return; // dropped, the lead lets a follower fetch what is newer
         }
-        let (now, lease, local) = (cache.now(), lead.lease.take(), place.local);
-        cache.memory().keep(local, Record::Entry(entry.clone()), now);
+        let (lease, local) = (lead.lease.take(), place.local);
+        cache.coherence().stamp_all(entry.tags(), entry.generation(), now);
+        cache.memory().keep(local, Record::Entry(entry.clone()), now, as_of);
         let list = place.variants.map(|(plain, variants)| {
-            cache.memory().keep(plain.local(), Record::Variants(Arc::clone(&variants)), now);
+            cache.memory().keep(plain.local(), Record::Variants(Arc::clone(&variants)), now, as_of);
             // The list lives as long as the last of its variants.
             let keep = variants.until().duration_since(now).unwrap_or_default();
             List { plain, variants, keep }
@@ -59,10 +65,14 @@ impl Keeper {
         if let Some(lease) = lease {
             let (writer, bytes) = (cache.clone(), entry.bytes().len());
             cache.later(bytes, async move {
-                if !write(&writer, lease, &place.key, entry, keep, list).await {
+                let tags: Vec<_> = entry.tags().collect();
+                let is_stored = stamp(&writer, &tags, &entry, keep).await
+                    && write(&writer, lease, &place.key, entry, keep, list).await;
+                if !is_stored {
                     // Somebody has changed it since, or fills it too: what is here may be older than what is there.
                     counter!("buttress_cache_fills_outdated_total").increment(1);
                     writer.memory().forget(local);
+                    tags.iter().for_each(|tag| writer.coherence().forget_tag(tag));
                 }
             });
         }
@@ -100,6 +110,14 @@ async fn write(cache: &Cache, lease: Lease, key: &Key, entry: Entry, keep: Durat
     match lease.take_if(|lease| lease.is_for(&plain)) {
         Some(lease) => lease.fill(&record, keep).await,
         None => done("replace", redis.replace(&plain, head, &record, keep).await),
+    }
+}
+
+/// Without a stamp nobody would believe an entry: so they come first.
+async fn stamp(cache: &Cache, tags: &[Tag], entry: &Entry, keep: Duration) -> bool {
+    match cache.stamps() {
+        Some(stamps) if !tags.is_empty() => done("stamp", stamps.stamp_all(tags, entry.generation(), keep).await),
+        _ => true,
     }
 }
 

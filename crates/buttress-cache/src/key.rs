@@ -5,6 +5,10 @@
 //! | `{prefix}:cache:v1:{digest}` | string | one record: a stored response, or the list of fields a URI varies on | as long as the response may be of use |
 //! | `{prefix}:cache:v1:{digest}:lease` | string | the token of the process that fills the record | two seconds, renewed while it does |
 //!
+//! | `{prefix}:cache:v1:{tags}` | hash | the ledger of purges | for ever |
+//! | `{prefix}:cache:v1:{tags}:{tag}` | string | when the tag was purged last | as long as an entry with it; an hour at least after a purge |
+//! | `{prefix}:cache:news:…` | | nothing: set and removed at once, to announce a change | |
+//!
 //! The digest is the first 128 bits of the BLAKE3 hash of the key text, in base64url, within braces so that a cluster
 //! keeps what belongs to one URI on one node. The text itself travels inside the record and is compared on reuse:
 //! two keys with one digest cost a miss, never somebody else's response.
@@ -21,10 +25,14 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use http::Uri;
 use http::header::HOST;
 use http::request;
 use http::uri::{Authority, Scheme};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::ledger::Location;
+use crate::tag::Tag;
 
 /// Names of request fields that services are known to build responses from although caches do not key on them.
 ///
@@ -52,6 +60,8 @@ const TREACHEROUS: [&str; 11] = [
 #[derive(Clone, Eq, PartialEq)]
 pub struct Key {
     text: Vec<u8>,
+    /// How long the part is that says the URI; 0 when the key was made of something else.
+    uri: usize,
 }
 
 // === impl Key ===
@@ -63,23 +73,40 @@ impl Key {
     /// whether they mean the same. The scheme is `http` when the request does not say.
     #[must_use]
     pub fn of(parts: &request::Parts) -> Self {
-        let mut key = Self { text: Vec::with_capacity(128) };
-        let scheme = parts.uri.scheme().unwrap_or(&Scheme::HTTP);
+        let authority = match parts.uri.authority() {
+            Some(authority) => authority.as_str().as_bytes(),
+            None => parts.headers.get(HOST).map_or(&b""[..], |host| host.as_bytes()),
+        };
+        let mut key = Self::of_parts(&parts.uri, parts.uri.scheme().unwrap_or(&Scheme::HTTP), authority);
+        key.push_treacherous(parts);
+        key
+    }
+
+    /// The key of a URI under a scheme, when the request says nothing else that belongs into it.
+    pub(crate) fn of_uri(uri: &Uri, scheme: &Scheme) -> Self {
+        // The port that is the default of the scheme in the URI, not of this one.
+        let authority = uri.authority().map_or(&b""[..], |authority| authority.as_str().as_bytes());
+        let authority = without_default_port(authority, uri.scheme().unwrap_or(&Scheme::HTTP));
+        Self::of_parts(uri, scheme, authority)
+    }
+
+    fn of_parts(uri: &Uri, scheme: &Scheme, authority: &[u8]) -> Self {
+        let mut key = Self { text: Vec::with_capacity(128), uri: 0 };
         key.push(if *scheme == Scheme::HTTPS { "https" } else { scheme.as_str() });
-        key.push_authority(parts, scheme);
-        key.push(parts.uri.path());
-        match parts.uri.query() {
+        key.push_authority(authority, scheme);
+        key.push(uri.path());
+        match uri.query() {
             Some(query) => key.push(query),
             None => key.push_absent(), // `/a` and `/a?` are different resources
         }
-        key.push_treacherous(parts);
+        key.uri = key.text.len();
         key
     }
 
     /// A key that says nothing yet.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { text: Vec::new() }
+        Self { text: Vec::new(), uri: 0 }
     }
 
     /// Adds a part. Parts are length-prefixed: pushing `"ab"` and `"c"` is not pushing `"a"` and `"bc"`.
@@ -102,7 +129,7 @@ impl Key {
 
     /// The key of one variant: this key, the epoch of the URI's list of variants, and the normalised request fields.
     pub(crate) fn variant(&self, epoch: u64, fields: &[u8]) -> Self {
-        let mut key = Self { text: Vec::with_capacity(self.text.len() + fields.len() + 16) };
+        let mut key = Self { text: Vec::with_capacity(self.text.len() + fields.len() + 16), uri: self.uri };
         key.text.extend_from_slice(&self.text);
         key.push(epoch.to_le_bytes());
         key.push(fields);
@@ -115,16 +142,27 @@ impl Key {
         xxh3_128_with_seed(&self.text, *SEED.get_or_init(rand::random))
     }
 
-    /// The name of this key's record in Redis. BLAKE3, since the processes of a fleet share no secret and a client
-    /// may choose most of the text.
+    /// Whether the key begins with the URI.
+    pub(crate) fn begins_with_uri(&self) -> bool {
+        self.uri > 0
+    }
+
+    /// Whether the key is the URI and nothing else: then it can be found by it.
+    pub(crate) fn is_uri(&self) -> bool {
+        self.uri == self.text.len()
+    }
+
+    /// What its record is called in Redis, without what stands before. BLAKE3, since the processes of a fleet share no
+    /// secret and a client may choose most of the text.
+    pub(crate) fn digest(&self) -> String {
+        let mut digest = String::with_capacity(22);
+        base64url(&blake3::hash(&self.text).as_bytes()[..16], &mut digest);
+        digest
+    }
+
+    /// The name of this key's record in Redis.
     pub(crate) fn redis(&self, prefix: &str) -> String {
-        let digest = blake3::hash(&self.text);
-        let mut name = String::with_capacity(prefix.len() + 34);
-        name.push_str(prefix);
-        name.push_str(":cache:v1:{");
-        base64url(&digest.as_bytes()[..16], &mut name);
-        name.push('}');
-        name
+        format!("{prefix}:cache:v1:{{{}}}", self.digest())
     }
 
     fn push_len(&mut self, len: usize) {
@@ -132,11 +170,7 @@ impl Key {
         self.text.extend_from_slice(&len.to_le_bytes());
     }
 
-    fn push_authority(&mut self, parts: &request::Parts, scheme: &Scheme) {
-        let authority = match parts.uri.authority() {
-            Some(authority) => authority.as_str().as_bytes(),
-            None => parts.headers.get(HOST).map_or(&b""[..], |host| host.as_bytes()),
-        };
+    fn push_authority(&mut self, authority: &[u8], scheme: &Scheme) {
         let authority = without_default_port(authority, scheme);
         self.push_len(authority.len());
         self.text.extend(authority.iter().map(u8::to_ascii_lowercase));
@@ -169,6 +203,67 @@ impl Key {
     }
 }
 
+/// What lies where, of a text that begins with the URI.
+pub(crate) fn location(text: &[u8]) -> Option<Location<'_>> {
+    let (_scheme, rest) = part(text)?;
+    let (authority, rest) = part(rest)?;
+    let (path, rest) = part(rest)?;
+    let (query, _) = part(rest)?;
+    Some(Location { authority: authority?, path: path?, query })
+}
+
+/// The first part, if it is not absent, and what comes behind it.
+fn part(text: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (len, rest) = text.split_first_chunk()?;
+    match u32::from_le_bytes(*len) {
+        u32::MAX => Some((None, rest)),
+        len => rest.split_at_checked(usize::try_from(len).ok()?).map(|(part, rest)| (Some(part), rest)),
+    }
+}
+
+/// Where changes are announced, by a key that is set and removed at once.
+pub(crate) fn news(prefix: &str) -> String {
+    format!("{prefix}:cache:news:")
+}
+
+pub(crate) fn news_of_ledger(prefix: &str) -> String {
+    format!("{prefix}:cache:news:{{tags}}")
+}
+
+pub(crate) fn news_of_tag(prefix: &str, tag: &Tag) -> String {
+    format!("{prefix}:cache:news:{{tags}}:{}", name_of(tag))
+}
+
+pub(crate) fn news_of_record(prefix: &str, key: &Key) -> String {
+    format!("{prefix}:cache:news:{{{}}}", key.digest())
+}
+
+pub(crate) fn ledger(prefix: &str) -> String {
+    format!("{prefix}:cache:v1:{{tags}}")
+}
+
+pub(crate) fn stamp(prefix: &str, tag: &Tag) -> String {
+    format!("{prefix}:cache:v1:{{tags}}:{}", name_of(tag))
+}
+
+fn name_of(tag: &Tag) -> String {
+    let mut name = String::with_capacity(22);
+    base64url(tag.as_bytes(), &mut name);
+    name
+}
+
+/// The tag of a name.
+pub(crate) fn tag_of(name: &str) -> Option<Tag> {
+    let digits: &[u8; 22] = name.as_bytes().try_into().ok()?;
+    let mut bits = 0u128;
+    for (place, digit) in digits.iter().enumerate() {
+        let value = ALPHABET.iter().position(|letter| letter == digit)? as u128;
+        // Of the last digit only two bits are left to say.
+        bits = if place < 21 { (bits << 6) | value } else { (bits << 2) | (value >> 4) };
+    }
+    Some(Tag::from_bytes(bits.to_be_bytes()))
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({})", self.text.escape_ascii())
@@ -181,14 +276,20 @@ fn without_default_port<'a>(authority: &'a [u8], scheme: &Scheme) -> &'a [u8] {
     authority.strip_suffix(port).or_else(|| authority.strip_suffix(b":")).unwrap_or(authority)
 }
 
+/// An authority as it stands in a key.
+pub(crate) fn normalised(authority: &[u8], scheme: &Scheme) -> Vec<u8> {
+    without_default_port(authority, scheme).to_ascii_lowercase()
+}
+
 /// The authority a request is for, from its target or its `Host` field.
 pub(crate) fn authority(parts: &request::Parts) -> Option<Authority> {
     let host = || Authority::try_from(parts.headers.get(HOST)?.as_bytes()).ok();
     parts.uri.authority().cloned().or_else(host)
 }
 
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 fn base64url(bytes: &[u8], out: &mut String) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for chunk in bytes.chunks(3) {
         let bits = chunk.iter().fold(0u32, |bits, &byte| (bits << 8) | u32::from(byte)) << (8 * (3 - chunk.len()));
         for digit in 0..=chunk.len() {
@@ -261,6 +362,31 @@ mod tests {
         let mut absent = Key::empty();
         absent.push_absent();
         assert_ne!(empty, absent);
+    }
+
+    #[test]
+    fn a_tag_is_found_in_its_name() {
+        for name in ["a", "b", "c"] {
+            let tag = Tag::named(name);
+            assert_eq!(tag_of(&name_of(&tag)), Some(tag));
+        }
+        for bad in ["", "short", "twenty-two but no digi!", "äääääääääää"] {
+            assert_eq!(tag_of(bad), None);
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_uri_says_where_it_lies() {
+        let location = |uri: &str| {
+            let key = key(uri, &[]);
+            let Location { authority, path, query } = location(key.text()).unwrap();
+            [authority, path, query.unwrap_or(b"none")].map(|part| String::from_utf8(part.to_vec()).unwrap())
+        };
+        assert_eq!(location("http://A.example:80/b/c?d"), ["a.example", "/b/c", "d"]);
+        assert_eq!(location("http://a.example/"), ["a.example", "/", "none"]);
+        assert!(super::location(b"no key").is_none());
+        assert!(key("http://a/b", &[]).is_uri() && !key("http://a/b", &[("x-host", "c")]).is_uri());
+        assert!(!Key::empty().begins_with_uri());
     }
 
     #[test]

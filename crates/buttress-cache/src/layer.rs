@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_rfc9111::cache_status::CacheName;
+use buttress_rfc9111::groups;
 use buttress_rfc9111::rules::Rules;
 use buttress_rfc9111::vary::Normalization;
-use http::request;
+use http::{HeaderMap, request};
 use tower_layer::Layer;
 
 use crate::cache::Cache;
@@ -49,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) share_cookies: bool,
     pub(crate) share_authorized: bool,
     pub(crate) drop_set_cookie: bool,
+    pub(crate) forward_tags: bool,
     pub(crate) announce: bool,
 }
 
@@ -149,6 +151,13 @@ impl CacheLayer {
         self
     }
 
+    /// Whether `Surrogate-Key` and `Cache-Tag`, by which responses are [purged](crate::Purge::tag), go on to the client. Default:
+    /// no. They tell how a site is built; a cache further out may want them.
+    pub fn forward_tags(mut self, yes: bool) -> Self {
+        self.set().forward_tags = yes;
+        self
+    }
+
     /// Whether responses say in `Cache-Status` what became of them. Default: yes.
     pub fn announce(mut self, yes: bool) -> Self {
         self.set().announce = yes;
@@ -175,6 +184,15 @@ impl Settings {
         self.key.as_ref().map_or_else(|| Key::of(parts), |key| key(parts))
     }
 
+    /// Takes out of a response what is for caches only.
+    pub(crate) fn strip_tags(&self, response: &mut HeaderMap) {
+        if !self.forward_tags {
+            for field in groups::TAG_FIELDS {
+                response.remove(field);
+            }
+        }
+    }
+
     pub(crate) fn bypasses(&self, parts: &request::Parts) -> bool {
         self.bypass.as_ref().is_some_and(|bypass| bypass(parts))
     }
@@ -194,6 +212,7 @@ impl Default for Settings {
             share_cookies: false,
             share_authorized: false,
             drop_set_cookie: false,
+            forward_tags: false,
             announce: true,
         }
     }

@@ -75,10 +75,17 @@ mod record;
 mod entry;
 mod terms;
 mod variants;
+mod tag;
+mod ledger;
 mod block;
 mod millis;
 
+mod options;
 mod cache;
+mod lookup;
+mod purge;
+mod coherence;
+mod listen;
 mod flight;
 mod lease;
 mod fill;
@@ -86,6 +93,7 @@ mod keeper;
 mod heads;
 mod memory;
 mod redis;
+mod stamps;
 
 mod body;
 
@@ -93,7 +101,9 @@ pub use body::CacheBody;
 pub use buttress_rfc9111::cache_status::CacheName;
 pub use buttress_rfc9111::rules::{Obey, Rules};
 pub use buttress_rfc9111::vary::Normalization;
-pub use cache::{Cache, CacheOptions};
+pub use cache::Cache;
 pub use key::Key;
 pub use layer::CacheLayer;
+pub use options::CacheOptions;
+pub use purge::{InvalidPurge, Purge, PurgeError, Receipt};
 pub use service::CacheService;

@@ -7,6 +7,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::key::Key;
+use crate::millis::to_millis;
 use crate::record::Record;
 
 /// What a slot costs beside its bytes: the index, the reference counts and the parsed head.
@@ -20,14 +21,24 @@ pub(crate) const PASS: Duration = Duration::from_secs(120);
 /// Evicts by S3-FIFO (quick_cache): an entry that is asked for once does not push out one that is asked for often.
 pub(crate) struct Memory {
     slots: Cache<u128, Slot, Bytes>,
-    max_age: Option<Duration>,
 }
 
 /// A record and when this process came by it.
 #[derive(Clone)]
 struct Slot {
     record: Record,
-    since: SystemTime,
+    /// Milliseconds since 1970.
+    since: u64,
+    as_of: u64,
+}
+
+/// A record, and how it came here.
+pub(crate) struct Found {
+    pub(crate) record: Record,
+    /// When it was put down, in milliseconds since 1970.
+    pub(crate) since: u64,
+    /// The version of [`Coherence`](crate::coherence::Coherence) under which it was read or begun.
+    pub(crate) as_of: u64,
 }
 
 #[derive(Clone)]
@@ -36,8 +47,8 @@ struct Bytes;
 // === impl Memory ===
 
 impl Memory {
-    /// A store of at most `capacity` bytes. With `max_age` a record counts as absent once it has lain that long.
-    pub(crate) fn new(capacity: u64, max_age: Option<Duration>) -> Self {
+    /// A store of at most `capacity` bytes.
+    pub(crate) fn new(capacity: u64) -> Self {
         let estimated = usize::try_from(capacity / 4096).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let options = OptionsBuilder::new()
             .estimated_items_capacity(estimated)
@@ -51,26 +62,26 @@ impl Memory {
             DefaultHashBuilder::default(),
             quick_cache::sync::DefaultLifecycle::default(),
         );
-        Self { slots, max_age }
+        Self { slots }
     }
 
-    /// The record for `key`, if it is here and not too old to be believed.
-    pub(crate) fn peek(&self, key: &Key, local: u128, now: SystemTime) -> Option<Record> {
-        let slot = self.slots.get(&local)?;
-        let max_age = if matches!(slot.record, Record::Pass) { Some(PASS) } else { self.max_age };
-        let believed = max_age.is_none_or(|max| now.duration_since(slot.since).is_ok_and(|age| age < max));
-        (believed && slot.record.is_for(key)).then_some(slot.record)
+    /// The record for `key`, if it is here.
+    pub(crate) fn peek(&self, key: &Key, local: u128, now: SystemTime) -> Option<Found> {
+        let Slot { record, since, as_of } = self.slots.get(&local)?;
+        let forgotten =
+            matches!(record, Record::Pass) && to_millis(now).saturating_sub(since) >= PASS.as_millis() as u64;
+        (!forgotten && record.is_for(key)).then_some(Found { record, since, as_of })
     }
 
-    /// Keeps a record. One that is larger than a shard is not kept.
-    pub(crate) fn keep(&self, local: u128, record: Record, now: SystemTime) {
-        self.slots.insert(local, Slot { record, since: now });
+    /// Keeps a record that was read or begun under a version. One that is larger than a shard is not kept.
+    pub(crate) fn keep(&self, local: u128, record: Record, now: SystemTime, as_of: u64) {
+        self.slots.insert(local, Slot { record, since: to_millis(now), as_of });
     }
 
-    /// Keeps a record unless there is one that says more than to pass.
-    pub(crate) fn keep_if_absent(&self, local: u128, record: Record, now: SystemTime) {
+    /// Keeps the word to pass, unless there is a record that says more.
+    pub(crate) fn pass(&self, local: u128, now: SystemTime) {
         if !self.slots.peek(&local).is_some_and(|slot| !matches!(slot.record, Record::Pass)) {
-            self.keep(local, record, now);
+            self.keep(local, Record::Pass, now, 0);
         }
     }
 

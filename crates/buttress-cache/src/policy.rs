@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use buttress_core::is_grpc;
 use buttress_rfc9111::cache_control::RequestDirectives;
-use buttress_rfc9111::freshness::LifetimeSource;
+use buttress_rfc9111::freshness::{LifetimeSource, Terms};
 use buttress_rfc9111::invalidation::is_safe;
+use buttress_rfc9111::reuse::{Allowance, Outdated, Reuse};
 use buttress_rfc9111::storage::Refusal;
 use buttress_rfc9111::vary::VaryFields;
 use http::header::{
@@ -212,6 +213,15 @@ impl Bypass {
 /// than half has come.
 pub(crate) fn is_worth_finishing(received: u64, expected: Option<u64>, followers: usize) -> bool {
     followers > 0 || expected.is_some_and(|expected| expected.saturating_sub(received) <= received.max(SMALL_REST))
+}
+
+/// What becomes of a fresh entry that was purged softly: as if it had become stale at this moment.
+pub(crate) fn softly_purged(terms: &Terms) -> Reuse {
+    if terms.stale_while_revalidate.is_zero() {
+        Reuse::Validate(Outdated::Stale)
+    } else {
+        Reuse::Stale(Allowance::WhileRevalidate)
+    }
 }
 
 /// How long to leave another process alone before asking whether it has filled the key. Never the same for two who wait.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use metrics::counter;
 
 use crate::entry::SUM_AT;
-use crate::key::Key;
+use crate::key::{self, Key};
 use crate::lease::LEASE;
 use crate::record::Record;
 
@@ -103,7 +103,8 @@ impl RedisStore {
     /// Forgets the record for `key`, and refuses it to whoever is filling it.
     pub(crate) async fn forget(&self, key: &Key) -> Result<(), Error> {
         let name = key.redis(&self.prefix);
-        self.redis.run(&FORGET, &[&name, &lease(&name)], &[]).await?;
+        let news = key::news_of_record(&self.prefix, key);
+        self.redis.run(&FORGET, &[&name, &lease(&name), &news], &[]).await?;
         Ok(())
     }
 

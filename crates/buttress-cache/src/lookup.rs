@@ -1,0 +1,152 @@
+//! Looking a record up: in this process, then in Redis, and whether it was purged since.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use metrics::counter;
+
+use crate::cache::Cache;
+use crate::coherence::Judged;
+use crate::entry::Entry;
+use crate::key::Key;
+use crate::lease::{Claim, Lease};
+use crate::ledger::Verdict;
+use crate::memory::Found;
+use crate::millis::to_millis;
+use crate::record::Record;
+use crate::redis::Claimed;
+use crate::tag::Tag;
+
+/// What this process knows of a key.
+pub(crate) enum Peek {
+    Found(Sure),
+    /// Redis has to say whether it was purged.
+    Unsure(Entry),
+    Nothing,
+}
+
+/// A record that was not purged; `soft` if it is to be taken for stale.
+pub(crate) struct Sure {
+    pub(crate) record: Record,
+    pub(crate) soft: bool,
+}
+
+impl Cache {
+    /// What this process knows of a key. Costs no lock and no round trip, and in the usual case no more than a comparison to
+    /// know that nothing of it was purged.
+    pub(crate) fn peek(&self, key: &Key, local: u128, now: SystemTime) -> Peek {
+        let Some(Found { record, since, as_of }) = self.memory().peek(key, local, now) else {
+            return Peek::Nothing;
+        };
+        let coherence = self.coherence();
+        if !coherence.is_trusted(now) {
+            let (limit, begin) = coherence.belief();
+            let age = Duration::from_millis(to_millis(now).saturating_sub(since));
+            return if since >= begin && age < limit { Peek::Found(Sure::of(record)) } else { Peek::Nothing };
+        }
+        if matches!(&record, Record::Entry(entry) if entry.checked().is(coherence.version())) {
+            return Peek::Found(Sure::of(record));
+        }
+        if coherence.is_superseded(as_of, key) { Peek::Nothing } else { self.judged(record, now) }
+    }
+
+    /// The record, unless it was purged.
+    fn judged(&self, record: Record, now: SystemTime) -> Peek {
+        let Record::Entry(entry) = &record else { return Peek::Found(Sure::of(record)) };
+        match self.coherence().judge(entry, now) {
+            Judged::As(Verdict::Current) => Peek::Found(Sure::of(record)),
+            Judged::As(Verdict::Soft) => Peek::Found(Sure { record, soft: true }),
+            Judged::As(Verdict::Gone) => Peek::Nothing,
+            Judged::Unknown => Peek::Unsure(entry.clone()),
+        }
+    }
+
+    /// An entry of which it has to be asked whether it was purged.
+    pub(crate) async fn settle(&self, entry: Entry) -> Option<Sure> {
+        let tags: Vec<_> = entry.tags().collect();
+        if !self.read(&tags).await? {
+            return None;
+        }
+        match self.judged(Record::Entry(entry), self.now()) {
+            Peek::Found(sure) => Some(sure),
+            Peek::Unsure(_) | Peek::Nothing => None,
+        }
+    }
+
+    /// Reads the ledger and the stamps of these tags. Answers whether all have one; `None` if Redis does not.
+    pub(crate) async fn read(&self, tags: &[Tag]) -> Option<bool> {
+        match self.stamps()?.read(tags).await {
+            Ok(account) => Some(self.coherence().learn(account, tags, self.now())),
+            Err(error) => {
+                Self::count_error("stamps", &error);
+                None
+            }
+        }
+    }
+
+    /// What Redis knows of a key. It goes without when Redis is away.
+    pub(crate) async fn ask(&self, key: &Key, local: u128) -> Option<Sure> {
+        let as_of = self.coherence().version();
+        match self.shared()?.get(key).await {
+            Ok(found) => self.accept(found?, local, as_of).await.ok(),
+            Err(error) => {
+                Self::count_error("get", &error);
+                None
+            }
+        }
+    }
+
+    /// Keeps a record that Redis had, if it is of use; gives it back if it was purged.
+    async fn accept(&self, record: Record, local: u128, as_of: u64) -> Result<Sure, Record> {
+        let sure = match self.judged(record.clone(), self.now()) {
+            Peek::Found(sure) => Some(sure),
+            Peek::Unsure(entry) => self.settle(entry).await,
+            Peek::Nothing => None,
+        };
+        match sure {
+            Some(sure) => {
+                self.memory().keep(local, sure.record.clone(), self.now(), as_of);
+                Ok(sure)
+            }
+            None => {
+                counter!("buttress_cache_purged_records_total").increment(1);
+                Err(record)
+            }
+        }
+    }
+
+    /// Asks for the right to fill a key. `stale` is what is known to be there and wanted to be replaced.
+    pub(crate) async fn claim(&self, key: &Key, local: u128, stale: Option<&Entry>) -> Claim {
+        let Some(redis) = self.shared() else { return Claim::Away };
+        if !self.coherence().has_ledger() && self.read(&[]).await.is_none() {
+            return Claim::Away;
+        }
+        let mut known = stale.map(|entry| Bytes::copy_from_slice(entry.sum()));
+        // What cannot be read or was purged is replaced as well: once more, knowing it.
+        for _ in 0..3 {
+            let (token, as_of) = (Lease::token(), self.coherence().version());
+            match redis.claim(key, &token, known.as_deref()).await {
+                Ok(Claimed::Mine) => return Claim::Mine(Lease::new(self, key, token)),
+                Ok(Claimed::Held) => return Claim::Held,
+                Ok(Claimed::Found(record)) => match self.accept(record, local, as_of).await {
+                    Err(Record::Entry(purged)) => known = Some(Bytes::copy_from_slice(purged.sum())),
+                    Ok(_) | Err(_) => return Claim::Found,
+                },
+                Ok(Claimed::Unreadable(sum)) => known = Some(sum),
+                Err(error) => {
+                    Self::count_error("claim", &error);
+                    return Claim::Away;
+                }
+            }
+        }
+        Claim::Away
+    }
+}
+
+// === impl Sure ===
+
+impl Sure {
+    fn of(record: Record) -> Self {
+        Self { record, soft: false }
+    }
+}

@@ -1,0 +1,20 @@
+-- Purges a tag: what carries it and was begun before now is outdated.
+--
+-- KEYS[1]  the ledger
+-- KEYS[2]  the tag's stamp
+-- KEYS[3]  where the change is announced
+-- ARGV[1]  "hard" or "soft"
+-- ARGV[2]  for how many milliseconds the stamp lives at least: longer than any fill takes
+--
+-- Returns the generation of the purge, as text.
+local generation = text(advance())
+local hard, soft = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(%d+)$')
+if ARGV[1] == 'soft' and hard then
+  soft = generation
+else
+  hard = generation -- also where the stamp was lost: what is older cannot be vouched for
+end
+local left = math.max(redis.call('PTTL', KEYS[2]), tonumber(ARGV[2]))
+redis.call('SET', KEYS[2], hard .. ':' .. (soft or '0'), 'PX', text(left))
+announce(KEYS[3])
+return generation
