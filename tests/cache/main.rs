@@ -2,6 +2,7 @@
 
 mod bed;
 mod coalescing;
+mod coherence;
 mod defaults;
 mod fleet;
 mod invalidation;
