@@ -4,6 +4,7 @@ mod bed;
 mod coalescing;
 mod coherence;
 mod defaults;
+mod failover;
 mod fleet;
 mod invalidation;
 mod purging;

@@ -37,7 +37,7 @@ pub(crate) struct Coherence {
     /// How long a copy may be out of date, in milliseconds. `None` without Redis.
     max_stale: Option<u64>,
     ledger: RwLock<Known>,
-    stamps: Cache<Tag, (Stamp, u64)>,
+    stamps: Cache<Tag, Noted>,
     changes: Mutex<HashMap<String, u64>>,
 }
 
@@ -47,6 +47,14 @@ struct Known {
     ledger: Arc<Ledger>,
     /// When it was read. `None`: it has to be read.
     at: Option<u64>,
+}
+
+/// A stamp as it is known here. Kept when it has to be read again: what is read may come from a replica that has missed it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Noted {
+    stamp: Stamp,
+    /// When it was read, in milliseconds since 1970, and under which version. `None`: it has to be read.
+    read: Option<(u64, u64)>,
 }
 
 /// The version under which something was found current; 0 before.
@@ -138,10 +146,13 @@ impl Coherence {
             Known { ledger, at: Some(at) } if *at >= oldest => Arc::clone(ledger),
             _ => return Judged::Unknown,
         };
+        let distrusted = self.distrusted.load(Ordering::Acquire);
         let mut verdict = ledger.judge(entry.generation(), entry.location());
         for tag in entry.tags() {
             match self.stamps.get(&tag) {
-                Some((stamp, at)) if at >= oldest => verdict = verdict.max(stamp.judge(entry.generation())),
+                Some(Noted { stamp, read: Some((at, as_of)) }) if at >= oldest && as_of >= distrusted => {
+                    verdict = verdict.max(stamp.judge(entry.generation()));
+                }
                 // Without Redis a stamp that is lost vouches for nothing, and there is nobody to ask.
                 _ if self.max_stale.is_none() => return Judged::As(Verdict::Gone),
                 _ => return Judged::Unknown,
@@ -155,13 +166,13 @@ impl Coherence {
 
     // === what is learned ===
 
-    /// Takes in what Redis said. Nothing that was known is taken back: a replica may have missed it. False if a tag has no
-    /// stamp any more: what carries it cannot be vouched for.
-    pub(crate) fn learn(&self, account: Account, tags: &[Tag], now: SystemTime) -> bool {
+    /// Takes in what Redis said to a question that was asked under version `as_of`. Nothing that was known is taken back. False
+    /// if a tag has no stamp any more: what carries it cannot be vouched for.
+    pub(crate) fn learn(&self, account: Account, tags: &[Tag], now: SystemTime, as_of: u64) -> bool {
         let at = to_millis(now);
         let is_whole = account.stamps.iter().all(Option::is_some);
         for (tag, stamp) in tags.iter().zip(account.stamps).filter_map(|(tag, stamp)| Some((tag, stamp?))) {
-            self.note_stamp(*tag, stamp, at);
+            self.note_stamp(*tag, stamp, Some((at, as_of)));
         }
         let mut known = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
         let merged = account.ledger.merged(&known.ledger);
@@ -173,28 +184,31 @@ impl Coherence {
         is_whole
     }
 
-    fn note_stamp(&self, tag: Tag, stamp: Stamp, at: u64) {
-        let known = self.stamps.get(&tag).map(|(stamp, _)| stamp);
-        let merged = known.map_or(stamp, |known| known.merged(stamp));
-        self.stamps.insert(tag, (merged, at));
+    fn note_stamp(&self, tag: Tag, stamp: Stamp, read: Option<(u64, u64)>) {
+        let known = self.stamps.get(&tag);
+        let merged = known.map_or(stamp, |known| known.stamp.merged(stamp));
+        self.stamps.insert(tag, Noted { stamp: merged, read });
         // What was not known was relied upon by nobody.
-        if known.is_some_and(|known| known != merged) {
+        if known.is_some_and(|known| known.stamp != merged) {
             self.version.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// An entry with these tags is being stored: those without a stamp get one that is as old as it.
     pub(crate) fn stamp_all(&self, tags: impl Iterator<Item = Tag>, begun: Generation, now: SystemTime) {
+        let read = Some((to_millis(now), self.version()));
         for tag in tags {
             if self.stamps.get(&tag).is_none() {
-                self.stamps.insert(tag, (Stamp { hard: begun, soft: Generation(0) }, to_millis(now)));
+                self.stamps.insert(tag, Noted { stamp: Stamp { hard: begun, soft: Generation(0) }, read });
             }
         }
     }
 
     /// Has to be read again before it counts.
     pub(crate) fn forget_tag(&self, tag: &Tag) {
-        self.stamps.remove(tag);
+        if let Some(known) = self.stamps.get(tag) {
+            self.stamps.insert(*tag, Noted { read: None, ..known });
+        }
         self.version.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -220,7 +234,6 @@ impl Coherence {
         let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         self.distrusted.store(version, Ordering::Release);
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.stamps.clear();
         self.forget_ledger();
     }
 
@@ -240,16 +253,16 @@ impl Coherence {
     /// Purges a tag, of which Redis knows if it says a generation.
     pub(crate) fn purge_tag(&self, tag: Tag, soft: bool, given: Option<Generation>, now: SystemTime) -> Generation {
         let generation = self.advance(given, |_, _| {});
-        if given.is_some() {
-            self.forget_tag(&tag); // read again when it is needed: others may have purged it too
-            return generation;
-        }
-        let known = self.stamps.get(&tag).map(|(stamp, _)| stamp);
+        let known = self.stamps.get(&tag);
         let stamp = match known {
-            Some(known) if soft => known.merged(Stamp { hard: Generation(0), soft: generation }),
+            Some(_) if soft => Stamp { hard: Generation(0), soft: generation },
+            // A soft purge of what has no stamp here: Redis knows whether anything carries it.
+            None if soft && given.is_some() => return generation,
             _ => Stamp { hard: generation, soft: Generation(0) },
         };
-        self.stamps.insert(tag, (stamp, to_millis(now)));
+        // Others may have purged it too: with Redis it is read again when it is needed.
+        let read = given.is_none().then(|| (to_millis(now), self.version()));
+        self.note_stamp(tag, stamp, read);
         generation
     }
 

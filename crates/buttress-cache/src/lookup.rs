@@ -75,8 +75,9 @@ impl Cache {
 
     /// Reads the ledger and the stamps of these tags. Answers whether all have one; `None` if Redis does not.
     pub(crate) async fn read(&self, tags: &[Tag]) -> Option<bool> {
+        let as_of = self.coherence().version();
         match self.stamps()?.read(tags).await {
-            Ok(account) => Some(self.coherence().learn(account, tags, self.now())),
+            Ok(account) => Some(self.coherence().learn(account, tags, self.now(), as_of)),
             Err(error) => {
                 Self::count_error("stamps", &error);
                 None
