@@ -36,7 +36,7 @@
 //! | How is it validated and updated? | [`validation`] | 9111 section 4.3 |
 //! | Does the client have it already, or want a part? | [`precondition`], [`range`] | 9110 sections 13 and 14 |
 //! | What does an unsafe request make invalid? | [`invalidation`] | 9111 section 4.4 |
-//! | What is made invalid together? | [`groups`] | 9875 |
+//! | Which responses become invalid together? | [`groups`] | 9875 |
 //! | What was done, for those who look? | [`cache_status`] | 9211 |
 //!
 //! There is no clock in here, no store and no I/O: `now` is an argument, so that every rule can be tried in a test. What
