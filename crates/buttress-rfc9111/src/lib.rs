@@ -32,6 +32,7 @@
 //! | May it be stored, and which of its fields? | [`storage`], [`fields`] | 9111 section 3 |
 //! | How old is it, and until when is it fresh? | [`freshness`] | 9111 section 4.2 |
 //! | Does it fit this request? | [`vary`] | 9111 section 4.1 |
+//! | Which part of the query matters? | [`no_vary_search`] | draft-ietf-httpbis-no-vary-search |
 //! | May it be used now, or when the origin is broken? | [`reuse`] | 9111 section 4, 5861, 8246 |
 //! | How is it validated and updated? | [`validation`] | 9111 section 4.3 |
 //! | Does the client have it already, or want a part? | [`precondition`], [`range`] | 9110 sections 13 and 14 |
@@ -56,6 +57,7 @@ pub mod freshness;
 pub mod storage;
 pub mod reuse;
 pub mod vary;
+pub mod no_vary_search;
 pub mod validation;
 pub mod precondition;
 pub mod range;
