@@ -34,6 +34,7 @@
 //! | Does it fit this request? | [`vary`] | 9111 section 4.1 |
 //! | Which part of the query matters? | [`no_vary_search`] | draft-ietf-httpbis-no-vary-search |
 //! | May it be used now, or when the origin is broken? | [`reuse`] | 9111 section 4, 5861, 8246 |
+//! | Should it be refreshed before its end? | [`early`] | Vattani et al., VLDB 2015 |
 //! | How is it validated and updated? | [`validation`] | 9111 section 4.3 |
 //! | Does the client have it already, or want a part? | [`precondition`], [`range`] | 9110 sections 13 and 14 |
 //! | What does an unsafe request make invalid? | [`invalidation`] | 9111 section 4.4 |
@@ -56,6 +57,7 @@ pub mod rules;
 pub mod freshness;
 pub mod storage;
 pub mod reuse;
+pub mod early;
 pub mod vary;
 pub mod no_vary_search;
 pub mod validation;
