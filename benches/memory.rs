@@ -58,13 +58,14 @@ async fn in_redis(service: Bare) {
         hit(&wrapped, &format!("/products/{number}")).await;
     }
     cache.settled().await;
-    let keys = server.cli(&["KEYS", "*"]);
+    // Beside them: the ledger of purges, and the canary by which a flush is noticed; once for all entries.
+    let keys = server.cli(&["KEYS", "buttress:cache:v1:{??????????????????????}*"]);
     let keys: Vec<_> = keys.array().iter().map(|key| key.text().to_owned()).collect();
     let strings = keys.iter().filter(|key| server.cli(&["TYPE", key]).text() == "string").count();
     let bytes: i64 = keys.iter().map(|key| server.cli(&["MEMORY", "USAGE", key]).int()).sum();
     assert_eq!(strings, keys.len(), "every key is a string");
     let (keys, entries) = (number(keys.len()), number(IN_REDIS));
-    claim("strings in Redis per entry, and no other keys", Target::Exactly(1.0), keys / entries, "");
+    claim("strings in Redis per entry, and no other keys of its own", Target::Exactly(1.0), keys / entries, "");
     let bytes = number(usize::try_from(bytes).expect("it is positive"));
     claim("bytes in Redis per cached 1 KiB response (MEMORY USAGE)", Target::None, bytes / keys, "bytes");
 }

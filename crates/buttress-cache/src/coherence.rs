@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, UnitWeighter};
 
 use crate::entry::Entry;
 use crate::key::Key;
@@ -23,7 +24,7 @@ use crate::stamps::Account;
 use crate::tag::Tag;
 
 /// Tags whose stamps are known here. One more is read again when it is needed.
-const STAMPS: usize = 64 << 10;
+const STAMPS: u64 = 64 << 10;
 /// Forgotten records that are remembered one by one. Beyond, every copy is asked about once.
 const CHANGES: usize = 16 << 10;
 
@@ -89,7 +90,7 @@ impl Coherence {
             trusted_until: AtomicU64::new(if max_stale.is_some() { 0 } else { u64::MAX }),
             max_stale,
             ledger: RwLock::new(Known { ledger: Arc::new(begun), at: max_stale.is_none().then_some(0) }),
-            stamps: Cache::new(STAMPS),
+            stamps: Cache::with(64, STAMPS, UnitWeighter, DefaultHashBuilder::default(), DefaultLifecycle::default()),
             changes: Mutex::default(),
         }
     }

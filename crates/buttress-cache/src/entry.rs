@@ -58,17 +58,17 @@ struct Inner {
     lengths: Lengths,
 }
 
-/// How the bytes after the fixed part divide.
+/// How the bytes after the fixed part divide. There is one of these for each entry, so they are as narrow as the record has them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lengths {
-    key: usize,
-    head: usize,
-    body: usize,
-    trailers: usize,
+    key: u32,
+    head: u32,
+    body: u32,
+    trailers: u32,
     /// How many fields the head has.
-    fields: usize,
-    /// Of the tags, in bytes.
-    tags: usize,
+    fields: u32,
+    /// How many tags.
+    tags: u32,
 }
 
 /// What an entry is known by beside its response.
@@ -124,7 +124,7 @@ impl Entry {
     }
 
     pub(crate) fn key(&self) -> &[u8] {
-        &self.0.bytes[FIXED..FIXED + self.0.lengths.key]
+        &self.0.bytes[FIXED..self.0.lengths.tags_at()]
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -146,8 +146,7 @@ impl Entry {
     }
 
     pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
-        let at = FIXED + self.0.lengths.key;
-        let tags = &self.0.bytes[at..at + self.0.lengths.tags];
+        let tags = &self.0.bytes[self.0.lengths.tags_at()..self.0.lengths.head_at()];
         tags.as_chunks().0.iter().map(|tag| Tag::from_bytes(*tag))
     }
 
@@ -170,13 +169,12 @@ impl Entry {
 
     /// The head block.
     pub(crate) fn head(&self) -> Bytes {
-        let at = FIXED + self.0.lengths.key + self.0.lengths.tags;
-        self.0.bytes.slice(at..at + self.0.lengths.head)
+        self.0.bytes.slice(self.0.lengths.head_at()..self.0.lengths.body_at())
     }
 
     /// How many fields the head has.
     pub(crate) fn fields(&self) -> usize {
-        self.0.lengths.fields
+        self.0.lengths.fields as usize
     }
 
     /// The header fields, with room for `more`. Their values are slices of the entry.
@@ -187,18 +185,17 @@ impl Entry {
     }
 
     pub(crate) fn body(&self) -> Bytes {
-        let at = self.0.lengths.body_at();
-        self.0.bytes.slice(at..at + self.0.lengths.body)
+        self.0.bytes.slice(self.0.lengths.body_at()..self.0.lengths.trailers_at())
     }
 
     pub(crate) fn body_len(&self) -> u64 {
-        self.0.lengths.body as u64
+        u64::from(self.0.lengths.body)
     }
 
     pub(crate) fn trailers(&self) -> Option<HeaderMap> {
         let lengths = &self.0.lengths;
-        let at = lengths.body_at() + lengths.body;
-        (lengths.trailers > 0).then(|| block::decode(&self.0.bytes.slice(at..), 0, 0).unwrap_or_default())
+        let block = || self.0.bytes.slice(lengths.trailers_at()..);
+        (lengths.trailers > 0).then(|| block::decode(&block(), 0, 0).unwrap_or_default())
     }
 }
 
@@ -218,7 +215,7 @@ impl Inner {
     fn read(bytes: Bytes) -> Option<Self> {
         let status = StatusCode::from_u16(u16::from_le_bytes(array(&bytes, 4)?)).ok()?;
         let terms = terms::read(bytes.get(8..8 + terms::LEN)?)?;
-        let tags = usize::from(u16::from_le_bytes(array(&bytes, 6)?) & !ELSEWHERE) * Tag::LEN;
+        let tags = u32::from(u16::from_le_bytes(array(&bytes, 6)?) & !ELSEWHERE);
         let lengths = Lengths { tags, ..Lengths::read(bytes.get(8 + terms::LEN..GENERATION_AT)?)? };
         let generation = Generation(u64::from_le_bytes(array(&bytes, GENERATION_AT)?));
         let checked = Checked::default();
@@ -241,25 +238,38 @@ impl Inner {
 
 impl Lengths {
     fn read(at: &[u8]) -> Option<Self> {
-        let len = |index: usize| usize::try_from(u32::from_le_bytes(array(at, 4 * index)?)).ok();
+        let len = |index: usize| Some(u32::from_le_bytes(array(at, 4 * index)?));
         Some(Self { key: len(0)?, head: len(1)?, body: len(2)?, trailers: len(3)?, fields: len(4)?, tags: 0 })
     }
 
     fn write(&self, at: &mut [u8]) {
         let lengths = [self.key, self.head, self.body, self.trailers, self.fields];
         for (place, len) in at.chunks_exact_mut(4).zip(lengths) {
-            place.copy_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
+            place.copy_from_slice(&len.to_le_bytes());
         }
     }
 
-    fn body_at(&self) -> usize {
-        FIXED + self.key + self.tags + self.head
+    fn tags_at(&self) -> usize {
+        FIXED + self.key as usize
     }
 
+    fn head_at(&self) -> usize {
+        self.tags_at() + self.tags as usize * Tag::LEN
+    }
+
+    fn body_at(&self) -> usize {
+        self.head_at() + self.head as usize
+    }
+
+    fn trailers_at(&self) -> usize {
+        self.body_at() + self.body as usize
+    }
+
+    /// `None` where the sum does not fit: then it is not that of any bytes.
     fn total(&self) -> Option<usize> {
-        [self.key, self.tags, self.head, self.body, self.trailers]
-            .iter()
-            .try_fold(FIXED, |sum, &len| sum.checked_add(len))
+        let tags = (self.tags as usize).checked_mul(Tag::LEN)?;
+        let parts = [self.key, self.head, self.body, self.trailers].map(|len| len as usize);
+        parts.iter().try_fold(FIXED.checked_add(tags)?, |sum, &len| sum.checked_add(len))
     }
 }
 
@@ -287,14 +297,20 @@ impl EntryWriter {
         let before = out.len();
         block::encode(headers, &mut out);
         let head = out.len() - before;
-        let lengths = Lengths { key: key.len(), tags, head, fields: headers.len(), ..Lengths::default() };
+        let lengths = Lengths {
+            key: narrow(key.len()),
+            tags: u32::from(count),
+            head: narrow(head),
+            fields: narrow(headers.len()),
+            ..Lengths::default()
+        };
         Self { out, lengths, trailers: Vec::new() }
     }
 
     /// Appends to the body.
     pub(crate) fn push(&mut self, data: &[u8]) {
         self.out.extend_from_slice(data);
-        self.lengths.body += data.len();
+        self.lengths.body = narrow(self.lengths.body as usize + data.len());
     }
 
     /// Keeps the trailers.
@@ -305,7 +321,7 @@ impl EntryWriter {
     /// The entry, sealed. Bodies of known length are not copied here.
     pub(crate) fn finish(self) -> Entry {
         let Self { mut out, mut lengths, trailers } = self;
-        lengths.trailers = trailers.len();
+        lengths.trailers = narrow(trailers.len());
         out.extend_from_slice(&trailers);
         out.shrink_to_fit();
         lengths.write(&mut out[8 + terms::LEN..GENERATION_AT]);
@@ -325,6 +341,11 @@ impl Malformed {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// Nothing is as long as 4 GiB: Redis ends at 512 MiB. If it were, the lengths would not add up, and it is a miss.
+fn narrow(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// Over all but itself. 64 bits against accidents; malice has to get past Redis first.

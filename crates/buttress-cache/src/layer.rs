@@ -15,6 +15,9 @@ use crate::cache::Cache;
 use crate::key::Key;
 use crate::service::CacheService;
 
+/// The largest value of Redis.
+const LARGEST: u64 = 512 << 20;
+
 /// Answers from a [`Cache`] what it may, and keeps there what it may.
 ///
 /// The defaults are safe for any service: what a response does not allow to be shared is not stored, and a service
@@ -108,10 +111,10 @@ impl CacheLayer {
         self
     }
 
-    /// The largest body that is stored, in bytes. Default: 8 MiB. Larger ones pass through; nothing is lost but the
+    /// The largest body that is stored, in bytes. Default: 8 MiB; 512 MiB at most, as Redis has it. Larger ones pass through; nothing is lost but the
     /// memory that was spent until it showed.
     pub fn max_body(mut self, bytes: u64) -> Self {
-        self.set().max_body = bytes;
+        self.set().max_body = bytes.min(LARGEST);
         self
     }
 
