@@ -1,14 +1,17 @@
-//! The admin listener: is it alive, is it ready, what has it counted.
+//! The admin listener: is it alive, is it ready, what has it counted; and purges.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use buttress::cache::Cache;
 use buttress::core::Refusal;
 use buttress::redis::Redis;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, WWW_AUTHENTICATE};
+use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,6 +20,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, Problem};
+use crate::purge;
 use crate::shutdown::Shutdown;
 
 /// What the admin listener answers from.
@@ -25,8 +29,12 @@ pub(crate) struct Admin {
     token: Option<blake3::Hash>,
     metrics: Option<PrometheusHandle>,
     redis: Option<Redis>,
+    cache: Cache,
     shutdown: Shutdown,
 }
+
+/// An order is short.
+const LONGEST_ORDER: usize = 64 << 10;
 
 /// Collects metrics, if anybody can ask for them.
 pub(crate) fn recorder(config: &Config) -> Result<Option<PrometheusHandle>, Problem> {
@@ -45,8 +53,8 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
         let admin = Arc::clone(&admin);
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
-                let response = admin.answer(request.method(), request.uri().path(), request.headers());
-                async { Ok::<_, Infallible>(response.map(Full::new)) }
+                let admin = Arc::clone(&admin);
+                async move { Ok::<_, Infallible>(admin.answer(request).await.map(Full::new)) }
             });
             let mut server = auto::Builder::new(TokioExecutor::new());
             server.http1().timer(TokioTimer::new());
@@ -64,27 +72,39 @@ impl Admin {
         token: Option<String>,
         metrics: Option<PrometheusHandle>,
         redis: Option<Redis>,
+        cache: Cache,
         shutdown: Shutdown,
     ) -> Self {
-        Self { token: token.map(|token| blake3::hash(token.as_bytes())), metrics, redis, shutdown }
+        Self { token: token.map(|token| blake3::hash(token.as_bytes())), metrics, redis, cache, shutdown }
     }
 
-    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Bytes> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let headers = &parts.headers;
+        if self.token.is_none() && parts.method == Method::POST && !is_local(headers) {
+            return Refusal::new(StatusCode::FORBIDDEN, "not-local")
+                .detail("without a token the admin listener takes orders by its address or as localhost")
+                .response(headers);
+        }
         if !self.admits(headers) {
             return Refusal::new(StatusCode::UNAUTHORIZED, "no-token")
                 .detail("the admin listener wants its bearer token")
                 .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
                 .response(headers);
         }
-        match (method, path) {
+        match (&parts.method, parts.uri.path()) {
             (&Method::GET | &Method::HEAD, "/healthz") => text("alive\n"),
             (&Method::GET | &Method::HEAD, "/readyz") if self.shutdown.is_ending() => {
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ending").response(headers)
             }
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
+            (&Method::POST, "/purge") => match Limited::new(body, LONGEST_ORDER).collect().await {
+                Ok(body) => purge::purge(&self.cache, headers, &body.to_bytes()).await,
+                Err(_) => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "long-order").response(headers),
+            },
             _ => Refusal::new(StatusCode::NOT_FOUND, "no-such-page")
-                .detail("there are /healthz, /readyz and /metrics")
+                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge")
                 .response(headers),
         }
     }
@@ -111,6 +131,15 @@ impl Admin {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
         response
     }
+}
+
+/// Whether a request was sent to an address or to localhost. A web page whose name was made to lead here says its own name.
+fn is_local(headers: &HeaderMap) -> bool {
+    let authority = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    authority.is_none_or(|authority| {
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<IpAddr>().is_ok()
+    })
 }
 
 fn text(body: impl Into<Bytes>) -> Response<Bytes> {

@@ -27,6 +27,7 @@ mod shutdown;
 mod access;
 mod tls;
 mod admin;
+mod purge;
 mod demo;
 
 use std::io::IsTerminal as _;

@@ -107,6 +107,11 @@ impl Stack {
         Connected { routes: routes.collect(), tls: hop.tls }
     }
 
+    /// The store that all routes share.
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// Waits until what was stored has reached Redis.
     pub(crate) async fn settled(&self) {
         self.cache.settled().await;

@@ -87,3 +87,40 @@ fn a_gateway_that_dies_while_it_fills_costs_one_more() {
     all_served(crowd);
     assert_eq!(fleet.calls(), 2, "the one that died and one more");
 }
+
+#[test]
+fn a_purge_through_one_gateway_reaches_the_memory_of_the_other() {
+    let (redis, upstream) = (RedisServer::start(), Upstream::new());
+    let (url, redis_url) = (upstream.url(), redis.url());
+    let _asked =
+        upstream.answering(|_| response("200 OK", "cache-control: max-age=600\r\nsurrogate-key: a\r\n", "body"));
+    let gateway = || Gateway::start(&["--upstream", &url, "--redis", &redis_url, "--admin", "127.0.0.1:0"]);
+    let (one, other) = (gateway(), gateway());
+    let warm = || {
+        (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            other.get("/x", "").is_hit() && one.get("/x", "").is_hit()
+        })
+    };
+    for order in [r#"{"tag": "a"}"#, r#"{"uri": "http://a.example/x"}"#, r#"{"everything": true}"#] {
+        assert!(warm());
+        let reply = one.order(order, "127.0.0.1", "application/json");
+        assert_eq!(reply.status(), 200, "{}", reply.text());
+        assert!(reply.text().contains("\"shared\":true"), "{}", reply.text());
+        let served = (0..300).take_while(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            other.get("/x", "").is_hit()
+        });
+        assert!(served.count() < 300, "{order}: still served after more than the bound");
+    }
+    for (order, host, kind, status) in [
+        ("{}", "127.0.0.1", "application/json", 400),
+        (r#"{"tag": "a"}"#, "localhost:8081", "text/plain", 415),
+        (r#"{"tag": "a"}"#, "evil.example", "application/json", 403),
+    ] {
+        assert_eq!(one.order(order, host, kind).status(), status, "{order} {host} {kind}");
+    }
+    redis.kill();
+    let reply = one.order(r#"{"tag": "a"}"#, "[::1]:1", "application/json");
+    assert_eq!(reply.status(), 503, "{}", reply.text());
+}

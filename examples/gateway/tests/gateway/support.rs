@@ -67,6 +67,16 @@ impl Gateway {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: a.example\r\n{fields}\r\n"))
     }
 
+    /// Sends an order to purge to the admin listener.
+    pub(crate) fn order(&self, order: &str, host: &str, kind: &str) -> Message {
+        let mut line = Line::to(self.admin.expect("started with --admin"));
+        let length = order.len();
+        line.say(format!(
+            "POST /purge HTTP/1.1\r\nhost: {host}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{order}"
+        ));
+        line.message()
+    }
+
     /// The same from any thread.
     pub(crate) fn get_from(address: SocketAddr, path: &str) -> Message {
         let mut line = Line::to(address);
