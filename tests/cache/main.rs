@@ -7,6 +7,7 @@ mod defaults;
 mod failover;
 mod fleet;
 mod invalidation;
+mod lifetimes;
 mod purging;
 mod redis;
 mod reuse;

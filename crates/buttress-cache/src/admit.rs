@@ -17,13 +17,14 @@ use http::{HeaderMap, StatusCode, response};
 
 use crate::cache::Place;
 use crate::coherence::Moment;
-use crate::entry::{Entry, EntryWriter, Label};
+use crate::entry::Entry;
 use crate::exchange::Exchange;
 use crate::key::{self, Key};
 use crate::layer::Settings;
 use crate::policy;
 use crate::tag::Tag;
 use crate::variants::Variants;
+use crate::writer::{EntryWriter, Label};
 
 /// What becomes of a response.
 pub(crate) enum Admission {
@@ -67,10 +68,12 @@ impl Exchange {
         if let Storage::Refuse(refusal) = answer {
             return Admission::Skip { why: refusal.as_str(), for_all: policy::is_the_responses_own(refusal) };
         }
-        let terms = Terms::with_directives(&directives, response.status, headers, times.sent, times.received, rules);
-        if let Err(why) = policy::on_storable(&self.asked, headers, terms.source, length, &self.settings) {
+        let mut terms =
+            Terms::with_directives(&directives, response.status, headers, times.sent, times.received, rules);
+        if let Err(why) = policy::on_storable(&self.asked, response, terms.source, length, &self.settings) {
             return Admission::Skip { why: why.as_str(), for_all: why.is_the_responses_own() };
         }
+        policy::shorten(&mut terms, response.status, &self.settings, rand::random_range(0.0..=1.0));
         let Some(tags) = self.tags_of(headers) else { return Admission::Skip { why: "tags", for_all: true } };
         let headers = stored_headers(headers, &directives, times.received);
         match self.admitted(response.status, headers, terms, times, tags) {
@@ -169,7 +172,12 @@ impl Admitted {
     pub(crate) fn writer(&self, length: Option<u64>) -> EntryWriter {
         // A length that is not true yet must not make us reserve memory for it: the body grows into the rest.
         let room = usize::try_from(length.unwrap_or(0)).unwrap_or(usize::MAX).min(1 << 20);
-        let label = Label { key: &self.place.key, generation: self.times.moment.generation, tags: &self.tags };
+        let label = Label {
+            key: &self.place.key,
+            generation: self.times.moment.generation,
+            cost: self.times.received.duration_since(self.times.sent).unwrap_or_default(),
+            tags: &self.tags,
+        };
         EntryWriter::new(&label, self.status, &self.headers, &self.terms, room)
     }
 

@@ -24,7 +24,7 @@ use crate::coherence::Coherence;
 use crate::flight::Flights;
 use crate::heads::Heads;
 use crate::key::Key;
-use crate::lease::Lease;
+use crate::lease::Right;
 use crate::listen;
 use crate::memory::{Memory, PASS};
 use crate::options::CacheOptions;
@@ -167,9 +167,10 @@ impl Cache {
     }
 
     /// Remembers that nothing that can be shared comes of this key, and says so to the fleet.
-    pub(crate) fn pass(&self, local: u128, lease: Option<Lease>) {
+    pub(crate) fn pass(&self, local: u128, right: Option<Right>) {
         self.inner.memory.pass(local, self.now());
-        if let Some(lease) = lease {
+        // A mark that is there already is left to its end.
+        if let Some(Right::Lease(lease)) = right {
             self.later(0, async move {
                 lease.fill(&Record::Pass, PASS).await;
             });

@@ -165,6 +165,15 @@ impl Coherence {
         Judged::As(verdict)
     }
 
+    /// The same as far as it is known here, for a copy that is believed for a moment: what this process purged itself counts
+    /// even while it cannot hear of others.
+    pub(crate) fn judge_leniently(&self, entry: &Entry) -> Verdict {
+        let ledger = Arc::clone(&self.ledger.read().unwrap_or_else(PoisonError::into_inner).ledger);
+        let stamps = entry.tags().filter_map(|tag| self.stamps.get(&tag));
+        let verdict = ledger.judge(entry.generation(), entry.location());
+        stamps.map(|known| known.stamp.judge(entry.generation())).fold(verdict, Verdict::max)
+    }
+
     // === what is learned ===
 
     /// Takes in what Redis said to a question that was asked under version `as_of`. Nothing that was known is taken back. False
@@ -256,9 +265,8 @@ impl Coherence {
         let generation = self.advance(given, |_, _| {});
         let known = self.stamps.get(&tag);
         let stamp = match known {
-            Some(_) if soft => Stamp { hard: Generation(0), soft: generation },
-            // A soft purge of what has no stamp here: Redis knows whether anything carries it.
-            None if soft && given.is_some() => return generation,
+            // What has no stamp here may have one in Redis.
+            known if soft && (known.is_some() || given.is_some()) => Stamp { hard: Generation(0), soft: generation },
             _ => Stamp { hard: generation, soft: Generation(0) },
         };
         // Others may have purged it too: with Redis it is read again when it is needed.

@@ -7,8 +7,9 @@
 //! key, head, body, trailers u32   16   lengths
 //! fields u32                       4   how many the head has
 //! generation u64                   8   of purges, when the fill began
+//! cost u32                         4   milliseconds from the request to the response
 //! checksum u64                     8   XXH3 of all the rest
-//! ──────────────────────────────  76
+//! ──────────────────────────────  80
 //! key text │ tags │ head block │ body │ trailer block
 //! ```
 //!
@@ -18,6 +19,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -25,14 +27,15 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::block::{self, array};
 use crate::coherence::Checked;
-use crate::key::{self, Key};
+use crate::key;
 use crate::ledger::{Generation, Location};
 use crate::tag::Tag;
 use crate::terms::{self, Terms};
 
-const MARK: [u8; 4] = [0xB7, b'c', 2, b'e'];
-const FIXED: usize = GENERATION_AT + 8 + SUM;
-const GENERATION_AT: usize = 8 + terms::LEN + 20;
+pub(crate) const MARK: [u8; 4] = [0xB7, b'c', 2, b'e'];
+pub(crate) const FIXED: usize = COST_AT + 4 + SUM;
+pub(crate) const GENERATION_AT: usize = 8 + terms::LEN + 20;
+const COST_AT: usize = GENERATION_AT + 8;
 const SUM: usize = 8;
 /// Where an entry's checksum stands: what tells it from another entry under the same key.
 pub(crate) const SUM_AT: usize = FIXED - SUM;
@@ -40,7 +43,7 @@ pub(crate) const SUM_AT: usize = FIXED - SUM;
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// In the count of tags: the key does not begin with the URI.
-const ELSEWHERE: u16 = 1 << 15;
+pub(crate) const ELSEWHERE: u16 = 1 << 15;
 
 /// A stored response. Clones share the bytes.
 #[derive(Clone)]
@@ -55,35 +58,21 @@ struct Inner {
     status: StatusCode,
     terms: Terms,
     generation: Generation,
+    cost: u32,
     lengths: Lengths,
 }
 
 /// How the bytes after the fixed part divide. There is one of these for each entry, so they are as narrow as the record has them.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lengths {
-    key: u32,
-    head: u32,
-    body: u32,
-    trailers: u32,
+pub(crate) struct Lengths {
+    pub(crate) key: u32,
+    pub(crate) head: u32,
+    pub(crate) body: u32,
+    pub(crate) trailers: u32,
     /// How many fields the head has.
-    fields: u32,
+    pub(crate) fields: u32,
     /// How many tags.
-    tags: u32,
-}
-
-/// What an entry is known by beside its response.
-#[derive(Clone, Debug)]
-pub(crate) struct Label<'a> {
-    pub(crate) key: &'a Key,
-    pub(crate) generation: Generation,
-    pub(crate) tags: &'a [Tag],
-}
-
-/// Writes an entry front to back, the body as it comes.
-pub(crate) struct EntryWriter {
-    out: Vec<u8>,
-    lengths: Lengths,
-    trailers: Vec<u8>,
+    pub(crate) tags: u32,
 }
 
 /// Why a record cannot be read.
@@ -112,6 +101,11 @@ impl Entry {
             return Err(Malformed::Checksum);
         }
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// What was just written, which needs no checking. `None` if its lengths do not add up.
+    pub(crate) fn written(bytes: Bytes) -> Option<Self> {
+        Inner::read(bytes).map(|inner| Self(Arc::new(inner)))
     }
 
     pub(crate) fn bytes(&self) -> &Bytes {
@@ -143,6 +137,11 @@ impl Entry {
     /// The generation of purges when its fill began.
     pub(crate) fn generation(&self) -> Generation {
         self.0.generation
+    }
+
+    /// How long its response took.
+    pub(crate) fn cost(&self) -> Duration {
+        Duration::from_millis(self.0.cost.into())
     }
 
     pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
@@ -218,6 +217,7 @@ impl Inner {
         let tags = u32::from(u16::from_le_bytes(array(&bytes, 6)?) & !ELSEWHERE);
         let lengths = Lengths { tags, ..Lengths::read(bytes.get(8 + terms::LEN..GENERATION_AT)?)? };
         let generation = Generation(u64::from_le_bytes(array(&bytes, GENERATION_AT)?));
+        let cost = u32::from_le_bytes(array(&bytes, COST_AT)?);
         let checked = Checked::default();
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let was_served = AtomicBool::new(false);
@@ -229,6 +229,7 @@ impl Inner {
             status,
             terms,
             generation,
+            cost,
             lengths,
         })
     }
@@ -242,7 +243,7 @@ impl Lengths {
         Some(Self { key: len(0)?, head: len(1)?, body: len(2)?, trailers: len(3)?, fields: len(4)?, tags: 0 })
     }
 
-    fn write(&self, at: &mut [u8]) {
+    pub(crate) fn write(&self, at: &mut [u8]) {
         let lengths = [self.key, self.head, self.body, self.trailers, self.fields];
         for (place, len) in at.chunks_exact_mut(4).zip(lengths) {
             place.copy_from_slice(&len.to_le_bytes());
@@ -273,65 +274,6 @@ impl Lengths {
     }
 }
 
-// === impl EntryWriter ===
-
-impl EntryWriter {
-    /// Begins an entry, with room for a body of so many bytes.
-    pub(crate) fn new(label: &Label<'_>, status: StatusCode, headers: &HeaderMap, terms: &Terms, room: usize) -> Self {
-        let (key, tags) = (label.key.text(), label.tags.len() * Tag::LEN);
-        let mut out = Vec::with_capacity(FIXED + key.len() + tags + 64 * headers.len() + room);
-        out.extend_from_slice(&MARK);
-        out.extend_from_slice(&status.as_u16().to_le_bytes());
-        // More tags than fit are not admitted.
-        let count = u16::try_from(label.tags.len()).unwrap_or(ELSEWHERE - 1);
-        let elsewhere = if label.key.begins_with_uri() { 0 } else { ELSEWHERE };
-        out.extend_from_slice(&(count | elsewhere).to_le_bytes());
-        terms::write(terms, &mut out);
-        out.resize(GENERATION_AT, 0);
-        out.extend_from_slice(&label.generation.0.to_le_bytes());
-        out.resize(FIXED, 0);
-        out.extend_from_slice(key);
-        for tag in label.tags {
-            out.extend_from_slice(tag.as_bytes());
-        }
-        let before = out.len();
-        block::encode(headers, &mut out);
-        let head = out.len() - before;
-        let lengths = Lengths {
-            key: narrow(key.len()),
-            tags: u32::from(count),
-            head: narrow(head),
-            fields: narrow(headers.len()),
-            ..Lengths::default()
-        };
-        Self { out, lengths, trailers: Vec::new() }
-    }
-
-    /// Appends to the body.
-    pub(crate) fn push(&mut self, data: &[u8]) {
-        self.out.extend_from_slice(data);
-        self.lengths.body = narrow(self.lengths.body as usize + data.len());
-    }
-
-    /// Keeps the trailers.
-    pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
-        block::encode(trailers, &mut self.trailers);
-    }
-
-    /// The entry, sealed. Bodies of known length are not copied here.
-    pub(crate) fn finish(self) -> Entry {
-        let Self { mut out, mut lengths, trailers } = self;
-        lengths.trailers = narrow(trailers.len());
-        out.extend_from_slice(&trailers);
-        out.shrink_to_fit();
-        lengths.write(&mut out[8 + terms::LEN..GENERATION_AT]);
-        let sum = checksum(&out);
-        out[FIXED - SUM..FIXED].copy_from_slice(&sum.to_le_bytes());
-        let inner = Inner::read(out.into()).expect("what was just written can be read");
-        Entry(Arc::new(inner))
-    }
-}
-
 impl Malformed {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -343,13 +285,8 @@ impl Malformed {
     }
 }
 
-/// Nothing is as long as 4 GiB: Redis ends at 512 MiB. If it were, the lengths would not add up, and it is a miss.
-fn narrow(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
-}
-
 /// Over all but itself. 64 bits against accidents; malice has to get past Redis first.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(&bytes[..FIXED - SUM]);
     hash.update(&bytes[FIXED..]);
@@ -358,12 +295,14 @@ fn checksum(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use buttress_rfc9111::rules::Rules;
     use http::header::{CACHE_CONTROL, ETAG, HeaderValue};
 
     use super::*;
+    use crate::key::Key;
+    use crate::writer::{EntryWriter, Label};
 
     fn entry() -> Entry {
         let headers = HeaderMap::from_iter([
@@ -375,7 +314,8 @@ mod tests {
         let mut key = Key::empty();
         key.push("the key");
         let tags = [Tag::named("a"), Tag::named("b")];
-        let label = Label { key: &key, generation: Generation(7), tags: &tags };
+        let cost = Duration::from_millis(400);
+        let label = Label { key: &key, generation: Generation(7), cost, tags: &tags };
         let mut writer = EntryWriter::new(&label, StatusCode::OK, &headers, &terms, 3);
         writer.push(b"bo");
         writer.push(b"dy");
@@ -388,6 +328,7 @@ mod tests {
         let (written, read) = (entry(), Entry::decode(entry().bytes().clone()).unwrap());
         assert_eq!(read.key(), b"\x07\0\0\0the key");
         assert_eq!((read.generation(), read.location()), (Generation(7), None));
+        assert_eq!(read.cost(), Duration::from_millis(400));
         assert!(read.tags().eq([Tag::named("a"), Tag::named("b")]));
         assert_eq!(read.status(), StatusCode::OK);
         assert_eq!(read.terms(), written.terms());

@@ -29,7 +29,7 @@ use crate::entry::Entry;
 use crate::fetch::Fetch;
 use crate::flight::{Follow, Join, Landing, Lead};
 use crate::layer::Settings;
-use crate::lease::Claim;
+use crate::lease::{Claim, Right};
 use crate::lookup::{Peek, Sure};
 use crate::policy::{self, Asked};
 use crate::record::Record;
@@ -46,6 +46,8 @@ pub(crate) struct Exchange {
     pub(crate) place: Place,
     /// Nothing that can be shared came of this key lately: nobody waits for it.
     pass: bool,
+    /// This request is the one that refreshes a fresh entry before its end.
+    refreshes: bool,
 }
 
 /// What one step of a lookup says.
@@ -97,7 +99,15 @@ impl Exchange {
     pub(crate) fn new(cache: &Cache, settings: &Arc<Settings>, parts: request::Parts, asked: Asked) -> Self {
         let key = settings.key_of(&parts);
         let place = Place { local: key.local(), key, variants: None };
-        Self { cache: cache.clone(), settings: Arc::clone(settings), parts, asked, place, pass: false }
+        Self {
+            cache: cache.clone(),
+            settings: Arc::clone(settings),
+            parts,
+            asked,
+            place,
+            pass: false,
+            refreshes: false,
+        }
     }
 
     /// The answer, if this process has one that is fresh. Costs no lock and no round trip.
@@ -108,7 +118,8 @@ impl Exchange {
             match self.step(Some(sure)) {
                 Step::Found { entry, soft } => {
                     let is_fresh = self.decide(&entry, soft, now) == Reuse::Fresh;
-                    return is_fresh.then(|| self.hit(&entry, now));
+                    self.refreshes = is_fresh && policy::is_due(&entry, now, &self.settings);
+                    return (is_fresh && !self.refreshes).then(|| self.hit(&entry, now));
                 }
                 Step::Nothing(_) => return None,
                 Step::Further => {}
@@ -134,7 +145,7 @@ impl Exchange {
             let now = self.cache.now();
             let (why, stale) = match found {
                 Ok((entry, soft)) => match self.decide(&entry, soft, now) {
-                    Reuse::Stale(Allowance::WhileRevalidate) => {
+                    reuse if reuse == Reuse::Stale(Allowance::WhileRevalidate) || self.is_due(reuse, &entry, now) => {
                         let response = self.hit(&entry, now);
                         self.refresh(inner, body, entry);
                         return Ok(response);
@@ -261,7 +272,11 @@ impl Exchange {
 
     /// Gets the right to fill the key in Redis, too. While another process fills it, whoever may waits for it.
     async fn claim(&self, mut lead: Lead, stale: Option<&Entry>, tries: u32) -> Claimed {
-        if self.pass || tries > MOST_TRIES || self.cache.shared().is_none() {
+        if self.cache.shared().is_none() || tries > MOST_TRIES {
+            return Claimed::Lead(lead);
+        }
+        if self.pass {
+            lead.right = Some(Right::Mark(self.cache.clone(), self.place.key.clone()));
             return Claimed::Lead(lead);
         }
         let until_filled = async {
@@ -277,7 +292,7 @@ impl Exchange {
         };
         match tokio::time::timeout(self.settings.wait, until_filled).await {
             Ok(Some(lease)) => {
-                lead.lease = lease;
+                lead.right = lease.map(Right::Lease);
                 Claimed::Lead(lead)
             }
             Ok(None) => Claimed::Again,
@@ -288,6 +303,11 @@ impl Exchange {
     /// Whether what another request fetched answers this one.
     fn is_served_by(&self, entry: &Entry) -> bool {
         entry.key() == self.place.key.text() && self.decide(entry, false, self.cache.now()) == Reuse::Fresh
+    }
+
+    /// Whether this request refreshes an entry that is fresh still. The die is thrown once.
+    fn is_due(&self, reuse: Reuse, entry: &Entry, now: SystemTime) -> bool {
+        reuse == Reuse::Fresh && (self.refreshes || policy::is_due(entry, now, &self.settings))
     }
 
     /// What RFC 9111 says of an entry, and then the purges.
@@ -303,7 +323,7 @@ impl Exchange {
     pub(crate) fn let_go(&self, mut lead: Lead, for_all: bool) {
         lead.open();
         if for_all {
-            self.cache.pass(self.place.local, lead.lease.take());
+            self.cache.pass(self.place.local, lead.right.take());
         }
     }
 
@@ -322,7 +342,7 @@ impl Exchange {
             // One process of the fleet does it. The others find its result when they look next.
             match self.cache.claim(&self.place.key, self.place.local, Some(&stale)).await {
                 Claim::Held | Claim::Found => return,
-                Claim::Mine(lease) => lead.lease = Some(lease),
+                Claim::Mine(lease) => lead.right = Some(Right::Lease(lease)),
                 Claim::Away => {}
             }
             Fetch::of(self).refresh(inner, body, stale, lead).await;

@@ -113,7 +113,8 @@ impl Fetch {
         R: Body<Data = Bytes> + Send + 'static,
     {
         let status = fetched.response.status();
-        if reuse::is_broken(status) {
+        let is_kept = fetched.errand.stale.is_none() && self.exchange.settings.keep_errors.contains(&status);
+        if reuse::is_broken(status) && !is_kept {
             return self.on_broken(fetched);
         }
         if status == StatusCode::NOT_MODIFIED && fetched.errand.validates() {

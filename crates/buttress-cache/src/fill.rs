@@ -9,9 +9,9 @@ use http_body::{Body, Frame};
 use tokio::runtime::Handle;
 
 use crate::cache::Space;
-use crate::entry::EntryWriter;
 use crate::keeper::Keeper;
 use crate::policy;
+use crate::writer::EntryWriter;
 
 /// How long a fill may go on after its client has left.
 const PATIENCE: Duration = Duration::from_secs(30);

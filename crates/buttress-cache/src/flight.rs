@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::entry::Entry;
-use crate::lease::Lease;
+use crate::lease::Right;
 
 const SHARDS: usize = 64;
 const GENERATIONS: usize = 1024;
@@ -49,7 +49,7 @@ pub(crate) struct Lead {
     generation: u64,
     state: Option<watch::Sender<State>>,
     /// The right to store it in Redis too.
-    pub(crate) lease: Option<Lease>,
+    pub(crate) right: Option<Right>,
 }
 
 /// A place in the queue behind a [`Lead`].
@@ -117,7 +117,7 @@ impl Flights {
     }
 
     fn given(self: &Arc<Self>, key: u128, plain: u128, state: Option<watch::Sender<State>>) -> Lead {
-        Lead { flights: Arc::clone(self), key, plain, generation: self.generation(plain), state, lease: None }
+        Lead { flights: Arc::clone(self), key, plain, generation: self.generation(plain), state, right: None }
     }
 
     fn generation(&self, plain: u128) -> u64 {

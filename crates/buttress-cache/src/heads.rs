@@ -87,7 +87,7 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     use buttress_rfc9111::cache_status::CacheName;
     use buttress_rfc9111::freshness::Terms;
@@ -95,9 +95,9 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::entry::{EntryWriter, Label};
     use crate::key::Key;
     use crate::ledger::Generation;
+    use crate::writer::{EntryWriter, Label};
 
     fn entry(fields: &[(&'static str, &'static str)]) -> Entry {
         let headers = fields
@@ -106,7 +106,7 @@ mod tests {
             .collect();
         let terms = Terms::of(StatusCode::OK, &headers, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH, &Rules::new());
         let key = Key::empty();
-        let label = Label { key: &key, generation: Generation(1), tags: &[] };
+        let label = Label { key: &key, generation: Generation(1), cost: Duration::ZERO, tags: &[] };
         EntryWriter::new(&label, StatusCode::OK, &headers, &terms, 0).finish()
     }
 

@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::exchange::Exchange;
 use crate::flight::Lead;
 use crate::key::Key;
-use crate::lease::Lease;
+use crate::lease::Right;
 use crate::record::Record;
 use crate::stamps::LONGEST_FILL;
 use crate::tag::Tag;
@@ -52,7 +52,7 @@ impl Keeper {
             counter!("buttress_cache_fills_outdated_total").increment(1);
             return; // dropped, the lead lets a follower fetch what is newer
         }
-        let (lease, local) = (lead.lease.take(), place.local);
+        let (right, local) = (lead.right.take(), place.local);
         cache.coherence().stamp_all(entry.tags(), entry.generation(), now);
         cache.memory().keep(local, Record::Entry(entry.clone()), now, as_of);
         let list = place.variants.map(|(plain, variants)| {
@@ -62,12 +62,12 @@ impl Keeper {
             List { plain, variants, keep }
         });
         lead.land(entry.clone());
-        if let Some(lease) = lease {
+        if let Some(right) = right {
             let (writer, bytes) = (cache.clone(), entry.bytes().len());
             cache.later(bytes, async move {
                 let tags: Vec<_> = entry.tags().collect();
                 let is_stored = stamp(&writer, &tags, &entry, keep).await
-                    && write(&writer, lease, &place.key, entry, keep, list).await;
+                    && write(&writer, right, &place.key, entry, keep, list).await;
                 if !is_stored {
                     // Somebody has changed it since, or fills it too: what is here may be older than what is there.
                     counter!("buttress_cache_fills_outdated_total").increment(1);
@@ -81,7 +81,7 @@ impl Keeper {
     /// The response is not one that can be shared after all: nobody should wait for it, nor for the next.
     pub(crate) fn give_up(mut self) {
         self.lead.open();
-        self.cache.pass(self.place.local, self.lead.lease.take());
+        self.cache.pass(self.place.local, self.lead.right.take());
     }
 
     pub(crate) fn followers(&self) -> usize {
@@ -93,22 +93,22 @@ impl Keeper {
     }
 }
 
-/// Writes an entry, and then the list that leads to it, under a lease on the key of one of them.
+/// Writes an entry, and then the list that leads to it, by the right to the key of one of them.
 ///
 /// An entry that no list leads to is found by nobody: so whichever is refused, nothing is made worse.
-async fn write(cache: &Cache, lease: Lease, key: &Key, entry: Entry, keep: Duration, list: Option<List>) -> bool {
+async fn write(cache: &Cache, right: Right, key: &Key, entry: Entry, keep: Duration, list: Option<List>) -> bool {
     let Some(redis) = cache.shared() else { return false };
     let entry = Record::Entry(entry);
-    let mut lease = Some(lease);
-    let stored = match lease.take_if(|lease| lease.is_for(key)) {
-        Some(lease) => lease.fill(&entry, keep).await,
+    let mut right = Some(right);
+    let stored = match right.take_if(|right| right.is_for(key)) {
+        Some(right) => right.fill(&entry, keep).await,
         None => done("put", redis.put(key, &entry, keep).await.map(|()| true)),
     };
     let Some(List { plain, variants, keep }) = list.filter(|_| stored) else { return stored };
     let head = variants.head_of_predecessor();
     let record = Record::Variants(variants);
-    match lease.take_if(|lease| lease.is_for(&plain)) {
-        Some(lease) => lease.fill(&record, keep).await,
+    match right.take_if(|right| right.is_for(&plain)) {
+        Some(right) => right.fill(&record, keep).await,
         None => done("replace", redis.replace(&plain, head, &record, keep).await),
     }
 }

@@ -40,12 +40,48 @@ pub(crate) enum Claim {
     Mine(Lease),
 }
 
-/// The right to fill a key.
+/// By what a record may be stored in Redis.
+#[derive(Debug)]
+pub(crate) enum Right {
+    /// The lease on its key.
+    Lease(Lease),
+    /// Nobody holds a lease on a key that is marked as coming to nothing. Whatever comes of it after all takes the mark's
+    /// place, if that is still there: it goes with whatever is forgotten.
+    Mark(Cache, Key),
+}
+
+/// The right to fill a key, held by one process.
 pub(crate) struct Lease {
     cache: Cache,
     key: Key,
     token: Bytes,
     renewal: Option<JoinHandle<()>>,
+}
+
+// === impl Right ===
+
+impl Right {
+    pub(crate) fn is_for(&self, key: &Key) -> bool {
+        match self {
+            Self::Lease(lease) => lease.key == *key,
+            Self::Mark(_, marked) => marked == key,
+        }
+    }
+
+    /// Stores the record, and ends the right. False if it was lost: then somebody knows better.
+    pub(crate) async fn fill(self, record: &Record, keep: Duration) -> bool {
+        match self {
+            Self::Lease(lease) => lease.fill(record, keep).await,
+            Self::Mark(cache, key) => {
+                let Some(redis) = cache.shared() else { return false };
+                let stored = redis.replace(&key, Record::Pass.encode(), record, keep).await;
+                stored.unwrap_or_else(|error| {
+                    Cache::count_error("replace", &error);
+                    false
+                })
+            }
+        }
+    }
 }
 
 // === impl Lease ===
@@ -62,10 +98,6 @@ impl Lease {
     /// A word that no other claim of any process has.
     pub(crate) fn token() -> Bytes {
         Bytes::copy_from_slice(&rand::random::<u128>().to_le_bytes())
-    }
-
-    pub(crate) fn is_for(&self, key: &Key) -> bool {
-        self.key == *key
     }
 
     /// Stores the record and ends the lease. False if it was lost: then somebody knows better.

@@ -73,6 +73,7 @@ mod answer;
 mod key;
 mod record;
 mod entry;
+mod writer;
 mod terms;
 mod variants;
 mod tag;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use metrics::counter;
 
 use crate::cache::Cache;
-use crate::coherence::Judged;
+use crate::coherence::{Coherence, Judged};
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::lease::{Claim, Lease};
@@ -42,7 +42,7 @@ impl Cache {
         if !coherence.is_trusted(now) {
             let (limit, begin) = coherence.belief();
             let age = Duration::from_millis(to_millis(now).saturating_sub(since));
-            return if since >= begin && age < limit { Peek::Found(Sure::of(record)) } else { Peek::Nothing };
+            return if since >= begin && age < limit { believed(coherence, record) } else { Peek::Nothing };
         }
         if matches!(&record, Record::Entry(entry) if entry.checked().is(coherence.version())) {
             return Peek::Found(Sure::of(record));
@@ -141,6 +141,15 @@ impl Cache {
             }
         }
         Claim::Away
+    }
+}
+
+/// A record of which it cannot be known at the moment whether another process has purged it.
+fn believed(coherence: &Coherence, record: Record) -> Peek {
+    let Record::Entry(entry) = &record else { return Peek::Found(Sure::of(record)) };
+    match coherence.judge_leniently(entry) {
+        Verdict::Gone => Peek::Nothing,
+        verdict => Peek::Found(Sure { soft: verdict == Verdict::Soft, record }),
     }
 }
 

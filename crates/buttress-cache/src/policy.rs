@@ -1,9 +1,10 @@
 //! What the layer decides beyond RFC 9111: plain functions over parts and settings, with their reasons.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use buttress_core::is_grpc;
 use buttress_rfc9111::cache_control::RequestDirectives;
+use buttress_rfc9111::early;
 use buttress_rfc9111::freshness::{LifetimeSource, Terms};
 use buttress_rfc9111::invalidation::is_safe;
 use buttress_rfc9111::reuse::{Allowance, Outdated, Reuse};
@@ -13,8 +14,9 @@ use http::header::{
     AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
     SET_COOKIE, UPGRADE,
 };
-use http::{HeaderMap, Method, request};
+use http::{HeaderMap, Method, StatusCode, request, response};
 
+use crate::entry::Entry;
 use crate::layer::Settings;
 
 /// Keys longer than this are not worth their memory, and mostly made up.
@@ -67,6 +69,8 @@ pub(crate) struct Asked {
 pub(crate) enum Unwanted {
     /// The request had `Authorization`.
     Authorized,
+    /// An error that nobody said may be kept.
+    Error,
     /// The request had `Cookie`, and the response does not say how long it is fresh.
     Cookies,
     /// The body is longer than the setting allows.
@@ -158,18 +162,21 @@ impl Asked {
 /// Whether the layer wants what RFC 9111 allows it to store.
 pub(crate) fn on_storable(
     asked: &Asked,
-    response: &HeaderMap,
+    response: &response::Parts,
     source: LifetimeSource,
     length: Option<u64>,
     settings: &Settings,
 ) -> Result<(), Unwanted> {
+    if !may_be_kept(response.status, source.is_explicit(), settings) {
+        return Err(Unwanted::Error);
+    }
     if asked.authorized && !settings.share_authorized {
         return Err(Unwanted::Authorized);
     }
     if asked.cookies && !source.is_explicit() && !settings.share_cookies {
         return Err(Unwanted::Cookies);
     }
-    if response.contains_key(SET_COOKIE) && !settings.drop_set_cookie {
+    if response.headers.contains_key(SET_COOKIE) && !settings.drop_set_cookie {
         return Err(Unwanted::SetCookie);
     }
     if length.is_some_and(|length| length > settings.max_body) {
@@ -178,11 +185,37 @@ pub(crate) fn on_storable(
     Ok(())
 }
 
+/// Whether a response with this status is one that the next client may have.
+///
+/// An error may be about one request and not about the resource: one that is too long, malformed, or not allowed. Kept, it
+/// would be everybody's (cache-poisoned denial of service, Nguyen, Lo Iacono and Federrath, CCS 2019), whatever lifetime
+/// a proxy gives to all that passes. Absence and a move are about the resource.
+fn may_be_kept(status: StatusCode, is_explicit: bool, settings: &Settings) -> bool {
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::GONE => true,
+        _ if status.is_client_error() || status.is_server_error() => {
+            is_explicit && settings.keep_errors.contains(&status)
+        }
+        _ => true,
+    }
+}
+
+/// Shortens a lifetime by what the settings say; it never becomes longer.
+pub(crate) fn shorten(terms: &mut Terms, status: StatusCode, settings: &Settings, random: f64) {
+    let is_absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+    if is_absent && !terms.source.is_explicit() {
+        terms.lifetime = terms.lifetime.min(settings.negative_ttl);
+    }
+    terms.lifetime = early::jittered(terms.lifetime, settings.jitter, random);
+}
+
 impl Unwanted {
     /// Whether the next request for the key will see the same: then it should not queue.
     pub(crate) fn is_the_responses_own(self) -> bool {
         match self {
             Self::Authorized | Self::Cookies => false,
+            // The next request may not provoke it.
+            Self::Error => false,
             Self::Large | Self::SetCookie => true,
         }
     }
@@ -191,6 +224,7 @@ impl Unwanted {
         match self {
             Self::Authorized => "authorized",
             Self::Cookies => "cookies",
+            Self::Error => "error",
             Self::Large => "large",
             Self::SetCookie => "set-cookie",
         }
@@ -213,6 +247,14 @@ impl Bypass {
 /// than half has come.
 pub(crate) fn is_worth_finishing(received: u64, expected: Option<u64>, followers: usize) -> bool {
     followers > 0 || expected.is_some_and(|expected| expected.saturating_sub(received) <= received.max(SMALL_REST))
+}
+
+/// Whether this request is the one that refreshes an entry before its end. Most are told so by one comparison.
+pub(crate) fn is_due(entry: &Entry, now: SystemTime, settings: &Settings) -> bool {
+    let (terms, cost) = (entry.terms(), entry.cost());
+    let left = terms.lifetime.saturating_sub(terms.age(now));
+    // Beyond, the chance is below one in a billion.
+    left <= cost.mul_f64(20.0 * settings.early) && early::is_due(left, cost, settings.early, rand::random())
 }
 
 /// What becomes of a fresh entry that was purged softly: as if it had become stale at this moment.

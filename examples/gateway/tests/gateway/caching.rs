@@ -2,7 +2,7 @@
 
 use buttress_tests::RedisServer;
 
-use crate::support::{Gateway, Upstream, response};
+use crate::support::{Gateway, Upstream, entries, response};
 
 #[test]
 fn the_second_request_is_answered_from_the_store() {
@@ -37,7 +37,7 @@ fn an_entry_in_redis_outlives_the_gateway() {
     // Until the connection stands, misses are not written; keep asking until one was.
     for number in 0.. {
         first.get(&format!("/{number}"), "");
-        if redis.cli(&["DBSIZE"]).int() > 0 {
+        if entries(&redis) > 0 {
             break;
         }
         assert!(number < 1000, "nothing reaches Redis");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use buttress_tests::RedisServer;
 
-use crate::support::{Gateway, Message, Upstream, response};
+use crate::support::{Gateway, Message, Upstream, entries, response};
 
 const SLOW: Duration = Duration::from_millis(1_000);
 
@@ -32,7 +32,7 @@ impl Fleet {
                 // A gateway serves before its connection to Redis stands; here it should stand.
                 for turn in 0.. {
                     gateway.get(&format!("/warm/{number}/{turn}"), "");
-                    if redis.cli(&["DBSIZE"]).int() > i64::try_from(number).unwrap() {
+                    if entries(&redis) > number {
                         break;
                     }
                     std::thread::sleep(Duration::from_millis(5));

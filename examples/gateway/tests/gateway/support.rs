@@ -116,6 +116,11 @@ fn announced(out: &mut impl std::io::BufRead) -> SocketAddr {
     address.unwrap_or_else(|| panic!("it said {line:?} instead of where it listens"))
 }
 
+/// How many responses are stored in Redis.
+pub(crate) fn entries(redis: &buttress_tests::RedisServer) -> usize {
+    redis.cli(&["KEYS", "buttress:cache:v1:{??????????????????????}"]).array().len()
+}
+
 /// What a gateway with bad arguments says and exits with.
 pub(crate) fn refused(args: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command(args).stderr(Stdio::piped()).output().unwrap();
