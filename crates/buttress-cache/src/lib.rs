@@ -39,16 +39,19 @@
 //! the others the rest of its lease, two seconds at most; what was fetched before a change cannot be stored after it; and
 //! what cannot be shared is known to all, so that nobody queues for it.
 //!
+//! [`Cache::purge`] takes back what was stored, by tag, group, URI, path or host; see [`Purge`].
+//!
 //! # When Redis is away
 //!
 //! Requests are served as if nothing were stored there: a lookup that meets its deadline or a closed gate is a miss, and
 //! what the service answers still lands in this process's memory. No request fails. Once Redis is known to be away it is
-//! not asked, so that the price is one deadline, once.
+//! not asked, so that the price is one deadline, once. A purge that does not reach it is an error.
 //!
 //! # What it spawns
 //!
-//! Writes to Redis (bounded in bytes), the renewal of a lease while its fill goes on, fills that go on when their client has left and refreshes under
-//! `stale-while-revalidate` (64 at once, 30 seconds each). Nothing else.
+//! Writes to Redis (bounded in bytes), the renewal of a lease while its fill goes on, fills that go on when their client has
+//! left and refreshes (64 at once, 30 seconds each). With Redis, one task that hears of changes; it ends with the cache.
+//! Nothing else.
 //!
 //! # Metrics
 //!
@@ -58,6 +61,7 @@
 //! | `buttress_cache_not_stored_total` | `reason` |
 //! | `buttress_cache_store_errors_total` | `verb`, `reason` |
 //! | `buttress_cache_bad_records_total` | `reason` |
+//! | `buttress_cache_purged_records_total`: found in Redis and outdated by a purge | |
 //! | `buttress_cache_writes_skipped_total`, `buttress_cache_fills_outdated_total` | |
 
 mod layer;

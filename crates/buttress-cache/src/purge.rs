@@ -142,7 +142,7 @@ impl Purge {
 impl Cache {
     /// Purges. When it returns, this process serves nothing of what was purged, and no fill begun before is stored. Other
     /// processes on the same Redis hear of it within milliseconds, and in any case within
-    /// [`local_max_stale`](crate::CacheOptions::local_max_stale). One round trip, two for a URI.
+    /// [`local_max_stale`](crate::CacheOptions::local_max_stale). One round trip, three for a URI.
     ///
     /// Redis replicates without waiting: a master that dies right after a purge may take it along. This process remembers.
     ///

@@ -1,6 +1,7 @@
 //! What to know before it runs in production.
 //!
-//! Nothing is in here but text: [`stack`] on composition, [`caching`] on what is stored, [`operation`] on Redis.
+//! Nothing is in here but text: [`stack`] on composition, [`caching`] on what is stored, [`purging`] on taking it back,
+//! [`operation`] on Redis.
 
 pub mod stack {
     //! Where the layers stand.
@@ -68,35 +69,83 @@ pub mod caching {
     //! ```
 }
 
+pub mod purging {
+    //! Taking back what was stored.
+    //!
+    //! ```
+    //! # #[cfg(feature = "cache")] {
+    //! # #[tokio::main(flavor = "current_thread")]
+    //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    //! use buttress::cache::{Cache, Purge};
+    //!
+    //! let cache = Cache::embedded(); // the handle that the layers were given
+    //! cache.purge(Purge::tag("product-7")).await?;
+    //! cache.purge(Purge::prefix(&"https://shop.example/catalogue/".parse()?)?.soft()).await?;
+    //! # Ok(())
+    //! # }
+    //! # }
+    //! ```
+    //!
+    //! A response is tagged by `Surrogate-Key` (names separated by spaces) or `Cache-Tag` (by commas), which go no further, or
+    //! by the groups of `Cache-Groups` (RFC 9875), which belong to one origin. A handler that changes something names groups in
+    //! `Cache-Group-Invalidation`; its target, `Location` and `Content-Location` go without being named (RFC 9111
+    //! section 4.4). What says its tags in a way that cannot be read is not stored, since a purge would miss it.
+    //!
+    //! | what | one of | costs in Redis |
+    //! |---|---|---|
+    //! | everything, a host, a path and all below it | `Purge::everything`, `host`, `prefix` | a line in the ledger, of which 64 are kept; of more, the oldest becomes a purge of everything before it |
+    //! | a tag, a group | `tag`, `group` | a stamp (136 bytes), for as long as something with the tag lives, an hour at least |
+    //! | a URI with all its variants | `uri` | a stamp for an hour |
+    //! | any of them, softly | `.soft()` | the same; a URI a line in the ledger |
+    //!
+    //! Whatever it concerns, a purge is one round trip (a URI's three) and searches nothing: each entry knows when its fill
+    //! began, in the order of purges, and is compared with them when it is asked for. So a response that was fetched before a
+    //! purge and arrives after it is not stored. When `purge` returns, this process serves nothing of it; the others hear
+    //! of it, within a millisecond or so (`scripts/bench`), and within `local_max_stale` whatever happens. Where Redis
+    //! has lost a stamp, what carries the tag is fetched anew. Redis replicates without waiting: a master that dies right after a
+    //! purge may take it along for a process that had not heard of it.
+}
+
 pub mod operation {
     //! The Redis behind the layers.
     //!
     //! # What it needs
     //!
     //! Redis 6.2 (7.0 recommended) or Valkey 7.2; one server, sentinels or a cluster, by URL. A cache should have a `maxmemory` and
-    //! an eviction policy such as `allkeys-lfu`: each record has a lifetime, and none is missed. A user with restricted rights
-    //! needs `PING`, `HELLO` and `CLIENT`, for the cache `GET`, `SET`, `GETRANGE`, `PTTL`, `PEXPIRE`, `DEL`, `UNLINK`, `EVAL` and `EVALSHA`, for a feed `CLIENT TRACKING`, `GET`,
-    //! `SET` and `PEXPIRE`, each under the prefix.
+    //! the eviction policy `volatile-lfu` or another `volatile` one: each record has a lifetime and none is missed, but for
+    //! the ledger of purges, which has none. Where an `allkeys` policy takes it, everything is fetched anew once.
+    //!
+    //! A user with restricted rights needs `PING`, `HELLO` and `CLIENT` (`CLIENT TRACKING` too), and under the prefix `GET`,
+    //! `SET`, `GETRANGE`, `EXISTS`, `PTTL`, `PEXPIRE`, `DEL`, `UNLINK`, `HGET`, `HGETALL`, `HKEYS`, `HSET`, `HDEL`, and
+    //! `EVAL`, `EVALSHA`, `TIME`.
     //!
     //! # Keys
     //!
     //! | key | holds | lives |
     //! |---|---|---|
     //! | `PREFIX:cache:v1:{DIGEST}`, braces included | one response with its fields and body, or the list of fields that a URI varies by | as long as it is fresh, and `keep_stale` longer where it can be validated |
-    //! | the same with `:lease` | the token of the process that fills it | two seconds, renewed while it does |
-    //! | `PREFIXcanary:N` | the mark by which a feed notices `FLUSHALL` | a day |
+    //! | `PREFIX:cache:v1:{tags}` | the ledger of purges | for ever |
+    //! | the same with `:TAG`, a digest | when the tag was purged last | as long as an entry with it; an hour at least after a purge |
+    //! | `PREFIX:cache:news:…` | nothing: set and removed at once, to announce a change | |
+    //! | a record's name with `:lease` | the token of the process that fills it | two seconds, renewed while it does |
+    //! | `PREFIX:cache:news:canary:N` | the mark by which a feed notices `FLUSHALL` | a day |
     //!
     //! Each value opens with 24 bytes that name its key, and is believed under that key only. Records have a version: old and
     //! new deployments can share one Redis, each treats what it cannot read as absent. `FLUSHDB` is safe at any time.
     //!
     //! # When it is away
     //!
-    //! No request fails because of it. The first to meet a hung server pay one deadline (250 ms for the cache, whose values may be large; 50 ms for small ones), then it is
-    //! not asked until it answers again; what is fetched meanwhile lands in process memory. `buttress_redis_up` and the gateway's
-    //! `/readyz` tell.
+    //! No request fails because of it. The first to meet a hung server pay one deadline (250 ms for records, which may be
+    //! large; 50 ms for stamps), then it is not asked until it answers again; what is fetched meanwhile lands in process
+    //! memory, and in Redis nothing is written for which no lease was given. A purge is an error then. `buttress_redis_up` and
+    //! the gateway's `/readyz` tell.
     //!
     //! # Staleness
     //!
-    //! Each process believes its own copy for `local_max_stale` (one second) before it asks Redis again. With a capacity of
+    //! Changes and purges are announced to every process, so a copy in process memory costs no round trip for as long as it is
+    //! fresh. While announcements may be missing (at the start, when the connection that brings them hangs or is cut) a process
+    //! asks again for what it holds, so that it is never behind by more than `local_max_stale` (one second). With a capacity of
     //! zero there are no copies, and each hit is one round trip.
+    //!
+    //! A user who may not use `CLIENT TRACKING` is served all the same, with two round trips for a hit where one was enough.
 }
