@@ -181,8 +181,8 @@ async fn a_stale_answer_while_the_entry_is_refreshed_behind_it() {
         bed.hand.advance(Duration::from_secs(11));
         let stale = bed.get_with("/x", &[("cookie", "mine=1"), ("x-trace", "1")]).await;
         assert_eq!((stale.text(), stale.is_hit()), ("first", true));
-        for _ in 0..200 {
-            tokio::task::yield_now().await;
+        for _ in 0..1_000 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
             bed.cache.settled().await;
             if bed.calls.get() == 2 && bed.get("/x").await.text() == "second" {
                 break;
