@@ -190,7 +190,7 @@ impl Exchange {
     }
 
     /// The entry for this request, here or in Redis.
-    async fn look_up(&mut self) -> Result<(Entry, bool), Forward> {
+    pub(crate) async fn look_up(&mut self) -> Result<(Entry, bool), Forward> {
         loop {
             let (key, local) = (&self.place.key, self.place.local);
             let here = match self.cache.peek(key, local, self.cache.now()) {
@@ -300,6 +300,11 @@ impl Exchange {
         }
     }
 
+    /// Whether nothing that can be shared came of this key lately.
+    pub(crate) fn is_passed(&self) -> bool {
+        self.pass
+    }
+
     /// Whether what another request fetched answers this one.
     fn is_served_by(&self, entry: &Entry) -> bool {
         entry.key() == self.place.key.text() && self.decide(entry, false, self.cache.now()) == Reuse::Fresh
@@ -311,7 +316,7 @@ impl Exchange {
     }
 
     /// What RFC 9111 says of an entry, and then the purges.
-    fn decide(&self, entry: &Entry, soft: bool, now: SystemTime) -> Reuse {
+    pub(crate) fn decide(&self, entry: &Entry, soft: bool, now: SystemTime) -> Reuse {
         let (terms, rules) = (entry.terms(), &self.settings.rules);
         match reuse::decide(&self.asked.directives, terms, now, rules) {
             Reuse::Fresh if soft => policy::softly_purged(terms),

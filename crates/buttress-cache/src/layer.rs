@@ -201,6 +201,10 @@ impl CacheLayer {
         self
     }
 
+    pub(crate) fn parts(&self) -> (&Cache, &Arc<Settings>) {
+        (&self.cache, &self.settings)
+    }
+
     fn set(&mut self) -> &mut Settings {
         Arc::make_mut(&mut self.settings)
     }

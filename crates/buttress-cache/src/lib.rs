@@ -73,6 +73,7 @@ mod fetch;
 mod admit;
 mod forward;
 mod answer;
+mod explain;
 
 mod key;
 mod record;
@@ -107,6 +108,7 @@ pub use buttress_rfc9111::cache_status::CacheName;
 pub use buttress_rfc9111::rules::{Obey, Rules};
 pub use buttress_rfc9111::vary::Normalization;
 pub use cache::Cache;
+pub use explain::{Explanation, Stored};
 pub use key::Key;
 pub use layer::CacheLayer;
 pub use options::CacheOptions;

@@ -4,14 +4,13 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use buttress::cache::Cache;
 use buttress::core::Refusal;
 use buttress::redis::Redis;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, WWW_AUTHENTICATE};
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,8 +19,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, Problem};
-use crate::purge;
 use crate::shutdown::Shutdown;
+use crate::stack::Stack;
+use crate::{explain, purge};
 
 /// What the admin listener answers from.
 pub(crate) struct Admin {
@@ -29,7 +29,7 @@ pub(crate) struct Admin {
     token: Option<blake3::Hash>,
     metrics: Option<PrometheusHandle>,
     redis: Option<Redis>,
-    cache: Cache,
+    stack: Stack,
     shutdown: Shutdown,
 }
 
@@ -72,10 +72,10 @@ impl Admin {
         token: Option<String>,
         metrics: Option<PrometheusHandle>,
         redis: Option<Redis>,
-        cache: Cache,
+        stack: Stack,
         shutdown: Shutdown,
     ) -> Self {
-        Self { token: token.map(|token| blake3::hash(token.as_bytes())), metrics, redis, cache, shutdown }
+        Self { token: token.map(|token| blake3::hash(token.as_bytes())), metrics, redis, stack, shutdown }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Bytes> {
@@ -99,12 +99,17 @@ impl Admin {
             }
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
-            (&Method::POST, "/purge") => match Limited::new(body, LONGEST_ORDER).collect().await {
-                Ok(body) => purge::purge(&self.cache, headers, &body.to_bytes()).await,
-                Err(_) => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "long-order").response(headers),
-            },
+            (&Method::POST, path @ ("/purge" | "/explain")) => {
+                let Ok(body) = Limited::new(body, LONGEST_ORDER).collect().await.map(Collected::to_bytes) else {
+                    return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "long-order").response(headers);
+                };
+                match path {
+                    "/purge" => purge::purge(self.stack.cache(), headers, &body).await,
+                    _ => explain::explain(&self.stack, headers, &body).await,
+                }
+            }
             _ => Refusal::new(StatusCode::NOT_FOUND, "no-such-page")
-                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge")
+                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge, /explain")
                 .response(headers),
         }
     }

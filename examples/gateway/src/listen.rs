@@ -67,7 +67,7 @@ impl Doors {
     ) {
         let mut stop = Stop::listen();
         let admin = self.admin.map(|(listener, token)| {
-            let admin = Admin::new(token, metrics, redis, stack.cache().clone(), shutdown.clone());
+            let admin = Admin::new(token, metrics, redis, stack.clone(), shutdown.clone());
             tokio::spawn(admin::serve(listener, admin))
         });
         loop {

@@ -27,7 +27,9 @@ mod shutdown;
 mod access;
 mod tls;
 mod admin;
+mod orders;
 mod purge;
+mod explain;
 mod demo;
 
 use std::io::IsTerminal as _;

@@ -10,9 +10,10 @@
 use buttress::cache::{Cache, InvalidPurge, Purge};
 use buttress::core::Refusal;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, Uri};
 use serde::Deserialize;
+
+use crate::orders::{self, Bad, answer, refuse};
 
 /// What is to be purged, as it is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -30,33 +31,16 @@ struct Order {
 
 /// Carries out an order.
 pub(crate) async fn purge(cache: &Cache, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
-    // Also what keeps web pages out: a browser asks before it sends this type to another origin.
-    if headers.get(CONTENT_TYPE).is_none_or(|kind| !kind.as_bytes().starts_with(b"application/json")) {
-        return refuse(headers, StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "an order is application/json");
-    }
-    let purge = serde_json::from_slice::<Order>(body).map_err(|error| error.to_string()).and_then(Order::purge);
-    let purge = match purge {
+    let purge = match orders::read(headers, body).and_then(|order: Order| order.purge().map_err(Bad::Order)) {
         Ok(purge) => purge,
-        Err(why) => return refuse(headers, StatusCode::BAD_REQUEST, "bad-order", why),
+        Err(bad) => return refuse(headers, bad),
     };
     match cache.purge(purge).await {
-        Ok(receipt) => {
-            let done = serde_json::json!({"generation": receipt.generation(), "shared": receipt.is_shared()});
-            let mut response = Response::new(Bytes::from(format!("{done}\n")));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
+        Ok(receipt) => answer(&serde_json::json!({"generation": receipt.generation(), "shared": receipt.is_shared()})),
+        Err(error) => {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not-purged").detail(error.to_string()).response(headers)
         }
-        Err(error) => refuse(headers, StatusCode::SERVICE_UNAVAILABLE, "not-purged", error.to_string()),
     }
-}
-
-fn refuse(
-    headers: &HeaderMap,
-    status: StatusCode,
-    reason: &'static str,
-    detail: impl Into<std::borrow::Cow<'static, str>>,
-) -> Response<Bytes> {
-    Refusal::new(status, reason).detail(detail).response(headers)
 }
 
 // === impl Order ===

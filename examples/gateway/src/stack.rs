@@ -107,6 +107,12 @@ impl Stack {
         Connected { routes: routes.collect(), tls: hop.tls }
     }
 
+    /// The cache layer of the route that a path belongs to.
+    pub(crate) fn layer_for(&self, path: &str) -> &CacheLayer {
+        let route = self.routes.iter().find(|(prefix, _)| is_under(path, prefix)).or(self.routes.last());
+        &route.expect("the last route takes every path").1
+    }
+
     /// The store that all routes share.
     pub(crate) fn cache(&self) -> &Cache {
         &self.cache

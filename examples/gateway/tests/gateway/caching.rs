@@ -80,3 +80,39 @@ fn routes_have_rules_of_their_own() {
         assert_eq!(gateway.get(path, "").is_hit(), hit, "{path}");
     }
 }
+
+#[test]
+fn a_request_is_explained_before_it_is_sent() {
+    let upstream = Upstream::new();
+    let url = upstream.url();
+    let requests = upstream.answering(|_| {
+        response("200 OK", "cache-control: max-age=60\r\nvary: accept-language\r\ncache-tag: a, b\r\n", "body")
+    });
+    let gateway = Gateway::start(&["--upstream", &url, "--admin", "127.0.0.1:0"]);
+    let explain = |question: &str| {
+        let reply = gateway.post("/explain", question, "localhost", "application/json");
+        (reply.status(), reply.text().to_owned())
+    };
+    let question = r#"{"uri": "http://a.example/x", "headers": {"accept-language": "de"}}"#;
+    let (status, before) = explain(question);
+    assert_eq!(status, 200);
+    assert!(before.contains(r#""outcome":"fetched","reason":"uri-miss""#), "{before}");
+    gateway.get("/x", "accept-language: de\r\n");
+    let (_, after) = explain(question);
+    for part in [r#""outcome":"reused","reason":"fresh""#, r#""varies_on":["accept-language"]"#, r#""tags":2"#] {
+        assert!(after.contains(part), "{part} in {after}");
+    }
+    let (_, other) = explain(r#"{"uri": "http://a.example/x", "headers": {"accept-language": "fr"}}"#);
+    assert!(other.contains(r#""outcome":"fetched","reason":"vary-miss""#), "{other}");
+    let (_, post) = explain(r#"{"uri": "http://a.example/x", "method": "POST"}"#);
+    assert!(post.contains(r#""outcome":"forwarded","reason":"method""#), "{post}");
+    for bad in [
+        "{}",
+        r#"{"uri": "/x"}"#,
+        r#"{"uri": "http://a/", "headers": {"a b": "c"}}"#,
+        r#"{"uri": "http://a/", "x": 1}"#,
+    ] {
+        assert_eq!(explain(bad).0, 400, "{bad}");
+    }
+    assert_eq!(requests.try_iter().count(), 1, "nobody else was asked");
+}

@@ -69,10 +69,15 @@ impl Gateway {
 
     /// Sends an order to purge to the admin listener.
     pub(crate) fn order(&self, order: &str, host: &str, kind: &str) -> Message {
+        self.post("/purge", order, host, kind)
+    }
+
+    /// Sends a body to the admin listener.
+    pub(crate) fn post(&self, path: &str, order: &str, host: &str, kind: &str) -> Message {
         let mut line = Line::to(self.admin.expect("started with --admin"));
         let length = order.len();
         line.say(format!(
-            "POST /purge HTTP/1.1\r\nhost: {host}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{order}"
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{order}"
         ));
         line.message()
     }

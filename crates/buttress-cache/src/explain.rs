@@ -1,0 +1,180 @@
+//! What would become of a request, and why, without asking the service.
+//!
+//! ```
+//! use buttress_cache::{Cache, CacheLayer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), http::Error> {
+//! let layer = CacheLayer::new(Cache::embedded());
+//! let (parts, ()) = http::Request::get("http://shop.example/price").body(())?.into_parts();
+//! let explanation = layer.explain(&parts).await;
+//! assert_eq!((explanation.outcome(), explanation.reason()), ("fetched", "uri-miss"));
+//!
+//! let (parts, ()) = http::Request::post("http://shop.example/price").body(())?.into_parts();
+//! assert_eq!(layer.explain(&parts).await.to_string(), "forwarded: method");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fmt;
+use std::time::Duration;
+
+use buttress_rfc9111::reuse::{self, OnMiss, Reuse};
+use http::{StatusCode, request};
+
+use crate::entry::Entry;
+use crate::exchange::Exchange;
+use crate::layer::CacheLayer;
+use crate::policy::{self, Plan};
+
+/// What would become of a request.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    outcome: &'static str,
+    reason: &'static str,
+    key: Option<String>,
+    stored: Option<Stored>,
+}
+
+/// The stored response that a request finds.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    status: StatusCode,
+    age: Duration,
+    fresh_for: i64,
+    length: u64,
+    tags: usize,
+    varies_on: Vec<String>,
+}
+
+// === impl CacheLayer ===
+
+impl CacheLayer {
+    /// What would become of a GET or HEAD with this head, or of another request without a body. Asks the store as a request
+    /// would, and neither the service nor for a lease.
+    pub async fn explain(&self, request: &request::Parts) -> Explanation {
+        let (cache, settings) = self.parts();
+        let asked = match policy::on_request(request, false, settings) {
+            Plan::Untouched => return Explanation::of("untouched", "protocol"),
+            Plan::Forward(why) => return Explanation::of("forwarded", why.as_str()),
+            Plan::Lookup(asked) => asked,
+        };
+        Exchange::new(cache, settings, request.clone(), asked).explained().await
+    }
+}
+
+impl Exchange {
+    async fn explained(mut self) -> Explanation {
+        let found = self.look_up().await;
+        let now = self.cache.now();
+        let mut explanation = match &found {
+            Ok((entry, soft)) => match self.decide(entry, *soft, now) {
+                Reuse::Fresh => Explanation::of("reused", "fresh"),
+                Reuse::Stale(why) => Explanation::of("reused", why.as_str()),
+                Reuse::Unavailable(why) => Explanation::of("refused", why.as_str()),
+                Reuse::Validate(_) if *soft => Explanation::of("validated", "purged-softly"),
+                Reuse::Validate(why) => Explanation::of("validated", why.as_str()),
+            },
+            Err(_) if reuse::on_miss(&self.asked.directives) == OnMiss::Unavailable => {
+                Explanation::of("refused", "not-cached")
+            }
+            Err(_) if self.is_passed() => Explanation::of("fetched", "not-shared-lately"),
+            Err(why) => Explanation::of("fetched", why.as_str()),
+        };
+        explanation.key = Some(self.place.key.digest());
+        explanation.stored = found.ok().map(|(entry, _)| self.stored(&entry));
+        explanation
+    }
+
+    fn stored(&self, entry: &Entry) -> Stored {
+        let (terms, now) = (entry.terms(), self.cache.now());
+        let variants = self.place.variants.as_ref().map(|(_, variants)| variants);
+        Stored {
+            status: entry.status(),
+            age: terms.age(now),
+            fresh_for: terms.freshness_left(now),
+            length: entry.body_len(),
+            tags: entry.tags().count(),
+            varies_on: variants.map(|list| list.fields().names().map(str::to_owned).collect()).unwrap_or_default(),
+        }
+    }
+}
+
+// === impl Explanation ===
+
+impl Explanation {
+    /// What would be done: `reused`, `validated`, `fetched`, `refused` (by `only-if-cached`), `forwarded` (past the cache) or
+    /// `untouched` (an upgrade, gRPC).
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        self.outcome
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// The digest in the name of the record, in Redis too.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The stored response that was found.
+    #[must_use]
+    pub const fn stored(&self) -> Option<&Stored> {
+        self.stored.as_ref()
+    }
+
+    const fn of(outcome: &'static str, reason: &'static str) -> Self {
+        Self { outcome, reason, key: None, stored: None }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.outcome, self.reason)
+    }
+}
+
+// === impl Stored ===
+
+impl Stored {
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// How old it is.
+    #[must_use]
+    pub const fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// For how many seconds it stays fresh; negative when it is stale.
+    #[must_use]
+    pub const fn fresh_for(&self) -> i64 {
+        self.fresh_for
+    }
+
+    /// The length of its body, in bytes.
+    #[must_use]
+    pub const fn body_len(&self) -> u64 {
+        self.length
+    }
+
+    /// By how many tags and groups it can be purged.
+    #[must_use]
+    pub const fn tags(&self) -> usize {
+        self.tags
+    }
+
+    /// The request fields that its URI varies on.
+    #[must_use]
+    pub fn varies_on(&self) -> &[String] {
+        &self.varies_on
+    }
+}
