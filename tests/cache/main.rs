@@ -8,6 +8,7 @@ mod failover;
 mod fleet;
 mod invalidation;
 mod lifetimes;
+mod poisoning;
 mod purging;
 mod redis;
 mod reuse;

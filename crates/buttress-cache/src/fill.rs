@@ -116,6 +116,9 @@ where
     }
 }
 
-fn next_frame<B: Body>(body: &mut Pin<Box<B>>) -> impl Future<Output = Option<Result<Frame<B::Data>, B::Error>>> {
+/// The next frame of a body.
+pub(crate) fn next_frame<B: Body>(
+    body: &mut Pin<Box<B>>,
+) -> impl Future<Output = Option<Result<Frame<B::Data>, B::Error>>> {
     std::future::poll_fn(|cx| body.as_mut().poll_frame(cx))
 }

@@ -74,6 +74,7 @@ mod admit;
 mod forward;
 mod answer;
 mod explain;
+mod audit;
 
 mod key;
 mod record;
@@ -103,6 +104,7 @@ mod stamps;
 
 mod body;
 
+pub use audit::{Audit, Finding};
 pub use body::CacheBody;
 pub use buttress_rfc9111::cache_status::CacheName;
 pub use buttress_rfc9111::rules::{Obey, Rules};

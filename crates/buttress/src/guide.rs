@@ -48,6 +48,7 @@ pub mod caching {
     //! | with `Set-Cookie` | the cookie is one visitor's | `drop_set_cookie`, without the field |
     //! | to a request with `Authorization` | most handlers forget `Vary` | `share_authorized`, if it says `public`, `s-maxage` or `must-revalidate` |
     //! | to a request with `Cookie`, freshness only estimated or by `default_ttl` | it may be that visitor's page | `share_cookies` |
+    //! | an error but 404 and 410 | it is often about one request, and somebody may provoke it | `keep_errors`, where it says how long |
     //! | to any method but GET | | |
     //! | larger than 8 MiB | it would push out the rest | `max_body` |
     //! | a part (206) | a range of a stored whole is answered from the store | |
@@ -55,6 +56,9 @@ pub mod caching {
     //! An entry is found by scheme, authority, path and query, and by the fields that the response named in `Vary`, compared by
     //! meaning. Fields by which some frameworks rewrite a URL (`X-Forwarded-Host`, `X-Original-URL` and their kind) are
     //! part of the key when they are sent, so that nobody can store an answer to another question under it.
+    //!
+    //! A test with `CacheLayer::audit` asks a service of yours with one field more each time, and names those that change its
+    //! answer and not the key.
     //!
     //! Each response says in `Cache-Status` (RFC 9211) what became of it: `hit`, or `fwd=` and why the service was asked
     //! (`uri-miss`, `vary-miss`, `stale`, `request`, `bypass`, `method`), `stored` if it is kept from now on, `ttl` for how many
