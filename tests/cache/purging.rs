@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use buttress::cache::{CacheLayer, CacheOptions, Key, Purge};
@@ -175,13 +176,14 @@ async fn a_fill_that_spans_a_purge_is_not_stored() {
     for store in STORES {
         for purge in purges {
             let gate = Arc::new(Semaphore::new(0));
+            let revision = Arc::new(AtomicUsize::new(0));
             let (origin, calls) = counting({
-                let gate = Arc::clone(&gate);
+                let (gate, revision) = (Arc::clone(&gate), Arc::clone(&revision));
                 move |_: Request<Body>| {
-                    let gate = Arc::clone(&gate);
+                    let (gate, revision) = (Arc::clone(&gate), revision.load(Ordering::SeqCst));
                     async move {
                         gate.acquire().await.unwrap().forget();
-                        Ok::<_, Infallible>(response(200, &[FRESH, ("surrogate-key", "a")], "body"))
+                        Ok::<_, Infallible>(response(200, &[FRESH, ("surrogate-key", "a")], revision.to_string()))
                     }
                 }
             });
@@ -191,20 +193,29 @@ async fn a_fill_that_spans_a_purge_is_not_stored() {
                 None => CacheOptions::new().embedded(),
             };
             let service = CacheLayer::new(cache.clone()).layer(origin);
-            let get = || request(Method::GET, "http://h/a", &[]);
-            let first = tokio::spawn(service.clone().oneshot(get()));
+            let ask = || {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let response = service.oneshot(request(Method::GET, "http://h/a", &[])).await.unwrap();
+                    body::collect(response).await.1
+                })
+            };
+            let before = ask();
             while calls.get() == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
+            revision.store(1, Ordering::SeqCst);
             cache.purge(purge()).await.unwrap();
+            let after = ask(); // while the fill is under way still
+            tokio::time::sleep(Duration::from_millis(20)).await;
             gate.add_permits(10);
-            body::collect(first.await.unwrap().unwrap()).await;
+            assert_eq!(before.await.unwrap(), "0", "it asked before the purge");
+            assert_eq!(after.await.unwrap(), "1", "{store:?}: who asks after it has nothing that was begun before");
             cache.settled().await;
-            body::collect(service.clone().oneshot(get()).await.unwrap()).await;
-            assert_eq!(calls.get(), 2, "{store:?}: what came late was not stored");
+            assert_eq!(ask().await.unwrap(), "1", "{store:?}: what came late was not stored");
             cache.settled().await;
-            body::collect(service.oneshot(get()).await.unwrap()).await;
-            assert_eq!(calls.get(), 2, "{store:?}: what was fetched after it is");
+            assert_eq!(ask().await.unwrap(), "1");
+            assert!(calls.get() <= 3, "{store:?}: what was fetched after it is stored");
         }
     }
 }

@@ -26,6 +26,9 @@ use crate::tag::Tag;
 use crate::variants::Variants;
 use crate::writer::{EntryWriter, Label};
 
+/// Nothing is kept for longer: ten years, which every clock can still add.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// What becomes of a response.
 pub(crate) enum Admission {
     Store(Box<Admitted>),
@@ -196,7 +199,8 @@ impl Settings {
     /// How long an entry may be of use: fresh, stale where that is allowed, or to be validated.
     fn keep(&self, terms: &Terms, headers: &HeaderMap) -> Duration {
         let useful = terms.usable_until(&self.rules).duration_since(terms.response_time).unwrap_or_default();
-        if Validators::of(headers).is_empty() { useful } else { useful + self.keep_stale }
+        let keep = if Validators::of(headers).is_empty() { useful } else { useful.saturating_add(self.keep_stale) };
+        keep.min(LONGEST)
     }
 }
 

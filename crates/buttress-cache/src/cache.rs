@@ -28,7 +28,6 @@ use crate::lease::Right;
 use crate::listen;
 use crate::memory::{Memory, PASS};
 use crate::options::CacheOptions;
-use crate::record::Record;
 use crate::redis::RedisStore;
 use crate::stamps::StampStore;
 use crate::variants::Variants;
@@ -168,11 +167,11 @@ impl Cache {
 
     /// Remembers that nothing that can be shared comes of this key, and says so to the fleet.
     pub(crate) fn pass(&self, local: u128, right: Option<Right>) {
-        self.inner.memory.pass(local, self.now());
+        self.inner.memory.pass(local, self.now(), self.inner.coherence.version());
         // A mark that is there already is left to its end.
         if let Some(Right::Lease(lease)) = right {
             self.later(0, async move {
-                lease.fill(&Record::Pass, PASS).await;
+                lease.mark(PASS).await;
             });
         }
     }
@@ -182,10 +181,12 @@ impl Cache {
         let local = key.local();
         self.inner.flights.invalidate(local);
         self.inner.memory.forget(local);
-        match &self.inner.redis {
-            Some(redis) => redis.forget(key).await,
-            None => Ok(()),
-        }
+        let Some(redis) = &self.inner.redis else { return Ok(()) };
+        let forgotten = redis.forget(key).await;
+        // Once more: what Redis had said before may have come in between.
+        self.inner.coherence.note_change(key.digest());
+        self.inner.memory.forget(local);
+        forgotten
     }
 
     /// A share of the memory for fills, of so many bytes to begin with.

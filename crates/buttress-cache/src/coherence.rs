@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +40,10 @@ pub(crate) struct Coherence {
     ledger: RwLock<Known>,
     stamps: Cache<Tag, Noted>,
     changes: Mutex<HashMap<String, u64>>,
+    /// How many of them there are, to be seen without the lock.
+    changed: AtomicUsize,
+    /// Held while a stamp is read and written, so that none is lost between.
+    noting: Mutex<()>,
 }
 
 /// The ledger as it is known here.
@@ -92,6 +96,8 @@ impl Coherence {
             ledger: RwLock::new(Known { ledger: Arc::new(begun), at: max_stale.is_none().then_some(0) }),
             stamps: Cache::with(64, STAMPS, UnitWeighter, DefaultHashBuilder::default(), DefaultLifecycle::default()),
             changes: Mutex::default(),
+            changed: AtomicUsize::new(0),
+            noting: Mutex::default(),
         }
     }
 
@@ -100,13 +106,17 @@ impl Coherence {
         // The version first: what is learned in between makes the copy look older than it is, never newer.
         let version = self.version();
         // An older generation is always safe: it costs a miss.
-        let generation = self.ledger.read().unwrap_or_else(PoisonError::into_inner).ledger.generation;
-        Moment { generation, version }
+        Moment { generation: self.generation(), version }
     }
 
     /// Whether the ledger is known as it stands. What is begun without it would be outdated before it is stored.
     pub(crate) fn has_ledger(&self) -> bool {
         self.ledger.read().unwrap_or_else(PoisonError::into_inner).at.is_some()
+    }
+
+    /// The last generation that is known here.
+    pub(crate) fn generation(&self) -> Generation {
+        self.ledger.read().unwrap_or_else(PoisonError::into_inner).ledger.generation
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -131,18 +141,22 @@ impl Coherence {
         if as_of == self.version() {
             return false;
         }
-        if as_of < self.distrusted.load(Ordering::Acquire) {
-            return true;
-        }
+        // Not under the lock: it hashes.
+        let digest = (self.changed.load(Ordering::Acquire) > 0).then(|| key.digest());
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        !changes.is_empty() && changes.get(&key.digest()).is_some_and(|&changed| changed > as_of)
+        as_of < self.distrusted.load(Ordering::Acquire)
+            || digest.is_some_and(|digest| changes.get(&digest).is_some_and(|&changed| changed > as_of))
     }
 
-    /// What the purges say of an entry. While not trusted, only what was read lately counts.
-    pub(crate) fn judge(&self, entry: &Entry, now: SystemTime) -> Judged {
+    /// What is known of an entry that was read or begun under version `as_of`. While not trusted, only what was read lately counts.
+    pub(crate) fn judge(&self, entry: &Entry, key: &Key, as_of: u64, now: SystemTime) -> Judged {
+        // First of all: what is learned while this goes on makes it be judged once more.
         let version = self.version();
-        let oldest =
-            if self.is_trusted(now) { 0 } else { to_millis(now).saturating_sub(self.max_stale.unwrap_or(0) / 2) };
+        if self.is_superseded(as_of, key) {
+            return Judged::As(Verdict::Gone);
+        }
+        let half = self.max_stale.unwrap_or_default() / 2;
+        let oldest = if self.is_trusted(now) { 0 } else { to_millis(now).saturating_sub(half) };
         let ledger = match &*self.ledger.read().unwrap_or_else(PoisonError::into_inner) {
             Known { ledger, at: Some(at) } if *at >= oldest => Arc::clone(ledger),
             _ => return Judged::Unknown,
@@ -176,10 +190,10 @@ impl Coherence {
 
     // === what is learned ===
 
-    /// Takes in what Redis said to a question that was asked under version `as_of`. Nothing that was known is taken back. False
-    /// if a tag has no stamp any more: what carries it cannot be vouched for.
-    pub(crate) fn learn(&self, account: Account, tags: &[Tag], now: SystemTime, as_of: u64) -> bool {
-        let at = to_millis(now);
+    /// Takes in what Redis said to a question that was asked at a time and under a version. Nothing that was known is taken
+    /// back. False if a tag has no stamp any more: what carries it cannot be vouched for.
+    pub(crate) fn learn(&self, account: Account, tags: &[Tag], asked: SystemTime, as_of: u64) -> bool {
+        let at = to_millis(asked);
         let is_whole = account.stamps.iter().all(Option::is_some);
         for (tag, stamp) in tags.iter().zip(account.stamps).filter_map(|(tag, stamp)| Some((tag, stamp?))) {
             self.note_stamp(*tag, stamp, Some((at, as_of)));
@@ -195,6 +209,7 @@ impl Coherence {
     }
 
     fn note_stamp(&self, tag: Tag, stamp: Stamp, read: Option<(u64, u64)>) {
+        let _noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.stamps.get(&tag);
         let merged = known.map_or(stamp, |known| known.stamp.merged(stamp));
         self.stamps.insert(tag, Noted { stamp: merged, read });
@@ -204,18 +219,25 @@ impl Coherence {
         }
     }
 
-    /// An entry with these tags is being stored: those without a stamp get one that is as old as it.
+    /// An entry with these tags is stored: those without a stamp have one now that is not older than it. With Redis, once Redis
+    /// has said so; without, one that leaves nothing behind that is older than the last purge, of whatever.
     pub(crate) fn stamp_all(&self, tags: impl Iterator<Item = Tag>, begun: Generation, now: SystemTime) {
+        let hard = match self.max_stale {
+            Some(_) => begun,
+            None => self.generation(),
+        };
         let read = Some((to_millis(now), self.version()));
+        let _noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
         for tag in tags {
             if self.stamps.get(&tag).is_none() {
-                self.stamps.insert(tag, Noted { stamp: Stamp { hard: begun, soft: Generation(0) }, read });
+                self.stamps.insert(tag, Noted { stamp: Stamp { hard, soft: Generation(0) }, read });
             }
         }
     }
 
     /// Has to be read again before it counts.
     pub(crate) fn forget_tag(&self, tag: &Tag) {
+        let _noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = self.stamps.get(tag) {
             self.stamps.insert(*tag, Noted { read: None, ..known });
         }
@@ -237,13 +259,17 @@ impl Coherence {
             self.distrusted.store(version, Ordering::Release);
         }
         changes.insert(digest, version);
+        self.changed.store(changes.len(), Ordering::Release);
     }
 
     /// Announcements were missed: every copy has to be asked for again.
     pub(crate) fn distrust(&self) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         self.distrusted.store(version, Ordering::Release);
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        changes.clear();
+        self.changed.store(0, Ordering::Release);
+        drop(changes);
         self.forget_ledger();
     }
 
@@ -272,6 +298,7 @@ impl Coherence {
         // Others may have purged it too: with Redis it is read again when it is needed.
         let read = given.is_none().then(|| (to_millis(now), self.version()));
         self.note_stamp(tag, stamp, read);
+        self.version.fetch_add(1, Ordering::AcqRel); // after the stamp: whoever judged before it judges again
         generation
     }
 

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use buttress_core::Refusal;
-use buttress_rfc9111::cache_status::{CacheName, CacheStatus, Forward};
-use buttress_rfc9111::reuse::{self, Allowance, OnMiss, Outdated, Reuse};
+use buttress_rfc9111::cache_status::{CacheStatus, Forward};
+use buttress_rfc9111::reuse::{self, Allowance, OnMiss, Reuse};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use http_body::Body;
@@ -26,10 +26,12 @@ use crate::answer;
 use crate::body::CacheBody;
 use crate::cache::{Cache, Place};
 use crate::entry::Entry;
+use crate::errand::{self, Errand};
 use crate::fetch::Fetch;
 use crate::flight::{Follow, Join, Landing, Lead};
 use crate::layer::Settings;
 use crate::lease::{Claim, Right};
+use crate::ledger::Verdict;
 use crate::lookup::{Peek, Sure};
 use crate::policy::{self, Asked};
 use crate::record::Record;
@@ -80,17 +82,6 @@ enum Claimed {
     Again,
     /// Another process took too long.
     TooLong,
-}
-
-/// What a request that has to be fetched may do with the response.
-pub(crate) struct Errand {
-    pub(crate) why: Forward,
-    /// Without a lead nothing is stored.
-    pub(crate) lead: Option<Lead>,
-    /// The entry that is stale or must be validated.
-    pub(crate) stale: Option<Entry>,
-    /// Whether this request waited for another in vain.
-    pub(crate) waited: bool,
 }
 
 // === impl Exchange ===
@@ -152,7 +143,7 @@ impl Exchange {
                     }
                     Reuse::Fresh | Reuse::Stale(_) => return Ok(self.hit(&entry, now)),
                     Reuse::Unavailable(_) => return Ok(self.refuse_to_forward()),
-                    Reuse::Validate(why) => (forward_word(why), Some(entry)),
+                    Reuse::Validate(why) => (errand::forward_word(why), Some(entry)),
                 },
                 Err(_) if reuse::on_miss(&self.asked.directives) == OnMiss::Unavailable => {
                     return Ok(self.refuse_to_forward());
@@ -195,7 +186,7 @@ impl Exchange {
             let (key, local) = (&self.place.key, self.place.local);
             let here = match self.cache.peek(key, local, self.cache.now()) {
                 Peek::Found(sure) => Some(sure),
-                Peek::Unsure(entry) => self.cache.settle(entry).await,
+                Peek::Unsure(entry, as_of) => self.cache.settle(entry, key, as_of).await,
                 Peek::Nothing => None,
             };
             let record = match here {
@@ -275,6 +266,9 @@ impl Exchange {
         if self.cache.shared().is_none() || tries > MOST_TRIES {
             return Claimed::Lead(lead);
         }
+        if !self.asked.may_be_stored(&self.settings) {
+            return Claimed::Lead(lead); // it keeps nobody waiting, here or elsewhere
+        }
         if self.pass {
             lead.right = Some(Right::Mark(self.cache.clone(), self.place.key.clone()));
             return Claimed::Lead(lead);
@@ -307,7 +301,10 @@ impl Exchange {
 
     /// Whether what another request fetched answers this one.
     fn is_served_by(&self, entry: &Entry) -> bool {
-        entry.key() == self.place.key.text() && self.decide(entry, false, self.cache.now()) == Reuse::Fresh
+        // What was purged while it was fetched is for those who asked before.
+        let is_current = self.cache.coherence().judge_leniently(entry) == Verdict::Current;
+        let is_ours = entry.key() == self.place.key.text();
+        is_ours && is_current && self.decide(entry, false, self.cache.now()) == Reuse::Fresh
     }
 
     /// Whether this request refreshes an entry that is fresh still. The die is thrown once.
@@ -378,39 +375,5 @@ impl Exchange {
             .detail("the request asks for a stored response only, and none can be used")
             .response(&self.parts.headers)
             .map(|body| CacheBody::stored(body, None))
-    }
-}
-
-// === impl Errand ===
-
-impl Errand {
-    fn unstored(why: Forward) -> Self {
-        Self { why, lead: None, stale: None, waited: false }
-    }
-
-    /// Whether the request goes out with the validators of the stale entry.
-    pub(crate) fn validates(&self) -> bool {
-        self.lead.is_some() && self.stale.is_some()
-    }
-
-    /// The errand came to nothing: somebody who waits may try again.
-    pub(crate) fn fail(self) {
-        if let Some(lead) = self.lead {
-            lead.fail();
-        }
-    }
-
-    /// What `Cache-Status` says of it.
-    pub(crate) fn status<'a>(&self, name: &'a CacheName) -> CacheStatus<'a> {
-        let status = CacheStatus::forwarded(name, self.why);
-        if self.waited { status.collapsed(false) } else { status }
-    }
-}
-
-/// RFC 9211's word for a reason to ask the service although an entry is there.
-fn forward_word(why: Outdated) -> Forward {
-    match why {
-        Outdated::RequestMaxAge | Outdated::RequestMinFresh | Outdated::RequestNoCache => Forward::Request,
-        _ => Forward::Stale,
     }
 }

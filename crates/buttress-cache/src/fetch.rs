@@ -20,10 +20,12 @@ use crate::answer;
 use crate::body::CacheBody;
 use crate::coherence::Moment;
 use crate::entry::Entry;
-use crate::exchange::{Errand, Exchange};
+use crate::errand::Errand;
+use crate::exchange::Exchange;
 use crate::fill::{self, Fill};
 use crate::flight::Lead;
 use crate::keeper::Keeper;
+use crate::ledger::Verdict;
 use crate::policy::{self, Asked};
 
 /// An exchange that goes to the service.
@@ -54,13 +56,15 @@ impl Fetch {
         self,
         mut inner: S,
         body: B,
-        errand: Errand,
+        mut errand: Errand,
     ) -> Result<Response<CacheBody<R>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>>,
         R: Body<Data = Bytes> + Send + 'static,
     {
         counter!("buttress_cache_requests_total", "outcome" => errand.why.as_str()).increment(1);
+        // It may have waited since it was found. What is purged from here on is younger than what comes of this.
+        errand.stale.take_if(|stale| self.exchange.cache.coherence().judge_leniently(stale) == Verdict::Gone);
         let request = Request::from_parts(self.outgoing(&errand), body);
         let result = inner.call(request).await;
         let received = self.exchange.cache.now();
@@ -293,6 +297,10 @@ impl Fetch {
         now: SystemTime,
     ) -> Option<Response<CacheBody<R>>> {
         let stale = errand.stale.as_ref()?;
+        let verdict = self.exchange.cache.coherence().judge_leniently(stale);
+        if verdict == Verdict::Gone || verdict == Verdict::Soft && !policy::stands_in(stale.terms()) {
+            return None;
+        }
         let (asked, rules) = (&self.exchange.asked.directives, &self.exchange.settings.rules);
         match reuse::on_error(asked, stale.terms(), now, rules) {
             OnError::Use(why) => {

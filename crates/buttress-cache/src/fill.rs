@@ -47,12 +47,16 @@ impl Fill {
         let data = frame.data_ref()?;
         self.received += data.len() as u64;
         let announced = self.expected.is_none_or(|expected| self.received <= expected);
-        if announced && self.received <= self.limit && self.space.grow(self.received) {
-            self.writer.push(data);
-            return Some(self);
+        if !announced || self.received > self.limit {
+            self.keeper.give_up();
+            return None;
         }
-        self.keeper.give_up();
-        None
+        if !self.space.grow(self.received) {
+            self.keeper.let_go();
+            return None;
+        }
+        self.writer.push(data);
+        Some(self)
     }
 
     /// The body has ended: keeps the entry, if nothing is missing.

@@ -13,6 +13,7 @@ use crate::exchange::Exchange;
 use crate::flight::Lead;
 use crate::key::Key;
 use crate::lease::Right;
+use crate::ledger::Verdict;
 use crate::record::Record;
 use crate::stamps::LONGEST_FILL;
 use crate::tag::Tag;
@@ -48,13 +49,22 @@ impl Keeper {
         let Self { cache, place, mut lead, keep, times } = self;
         let (now, as_of) = (cache.now(), times.moment.version);
         let took_long = now.duration_since(times.sent).is_ok_and(|took| took > LONGEST_FILL);
-        if !lead.is_current() || took_long {
+        let is_purged = || cache.coherence().judge_leniently(&entry) == Verdict::Gone;
+        if !lead.is_current() || took_long || is_purged() {
             counter!("buttress_cache_fills_outdated_total").increment(1);
             return; // dropped, the lead lets a follower fetch what is newer
         }
         let (right, local) = (lead.right.take(), place.local);
-        cache.coherence().stamp_all(entry.tags(), entry.generation(), now);
+        if cache.shared().is_none() {
+            cache.coherence().stamp_all(entry.tags(), entry.generation(), now);
+        }
         cache.memory().keep(local, Record::Entry(entry.clone()), now, as_of);
+        if !lead.is_current() {
+            // Forgotten between the question and the keeping.
+            counter!("buttress_cache_fills_outdated_total").increment(1);
+            cache.memory().forget(local);
+            return;
+        }
         let list = place.variants.map(|(plain, variants)| {
             cache.memory().keep(plain.local(), Record::Variants(Arc::clone(&variants)), now, as_of);
             // The list lives as long as the last of its variants.
@@ -82,6 +92,11 @@ impl Keeper {
     pub(crate) fn give_up(mut self) {
         self.lead.open();
         self.cache.pass(self.place.local, self.lead.right.take());
+    }
+
+    /// There is no room for it at the moment: nobody should wait for this one.
+    pub(crate) fn let_go(mut self) {
+        self.lead.open();
     }
 
     pub(crate) fn followers(&self) -> usize {
@@ -116,7 +131,13 @@ async fn write(cache: &Cache, right: Right, key: &Key, entry: Entry, keep: Durat
 /// Without a stamp nobody would believe an entry: so they come first.
 async fn stamp(cache: &Cache, tags: &[Tag], entry: &Entry, keep: Duration) -> bool {
     match cache.stamps() {
-        Some(stamps) if !tags.is_empty() => done("stamp", stamps.stamp_all(tags, entry.generation(), keep).await),
+        Some(stamps) if !tags.is_empty() => {
+            let stamped = done("stamp", stamps.stamp_all(tags, entry.generation(), keep).await);
+            if stamped {
+                cache.coherence().stamp_all(tags.iter().copied(), entry.generation(), cache.now());
+            }
+            stamped
+        }
         _ => true,
     }
 }

@@ -25,6 +25,8 @@ use crate::record::Record;
 
 /// How long a process that has died keeps the others from trying.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
+/// For half a minute, as long as a fill may go on without its client.
+const RENEWALS: u32 = 60;
 /// A lease survives two renewals that fail.
 const RENEWAL: Duration = Duration::from_millis(500);
 
@@ -113,6 +115,15 @@ impl Lease {
         }
     }
 
+    /// Marks the key as coming to nothing, unless a record stands there, and ends the lease.
+    pub(crate) async fn mark(mut self, keep: Duration) {
+        self.end_renewal();
+        let Some(redis) = self.cache.shared() else { return };
+        if let Err(error) = redis.mark(&self.key, &self.token, keep).await {
+            Cache::count_error("mark", &error);
+        }
+    }
+
     fn end_renewal(&mut self) -> bool {
         self.renewal.take().is_some_and(|renewal| {
             renewal.abort();
@@ -142,9 +153,10 @@ impl fmt::Debug for Lease {
     }
 }
 
+/// Not for ever: a client that reads slowly must not keep a key from everybody.
 async fn renew(cache: Cache, key: Key, token: Bytes) {
     let Some(redis) = cache.shared() else { return };
-    loop {
+    for _ in 0..RENEWALS {
         tokio::time::sleep(RENEWAL).await;
         // An error is no loss: the lease outlives some of them.
         if matches!(redis.renew(&key, &token).await, Ok(false)) {

@@ -69,6 +69,7 @@ mod service;
 mod exchange;
 mod policy;
 
+mod errand;
 mod fetch;
 mod admit;
 mod forward;

@@ -1,9 +1,11 @@
 //! The task that hears of changes: it reads what was announced, and vouches for the copies of this process.
 
+use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Weak;
 use std::time::Duration;
 
-use buttress_redis::{Change, Feed};
+use buttress_redis::{Change, Feed, Sight};
 use tokio::time::{Instant, timeout};
 
 use crate::cache::{Cache, Inner};
@@ -15,35 +17,38 @@ const ROUND: Duration = Duration::from_millis(100);
 /// How often the ledger is read although nothing was announced: so that Redis does not evict it for being idle.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// So many tags are read again one by one. Beyond, everything is asked about once.
+const MOST_TAGS: usize = 1_024;
+
 /// Listens until the cache is dropped.
 pub(crate) async fn listen(cache: Weak<Inner>, mut feed: Feed) {
     let sight = feed.sight();
-    let mut todo = Todo { everything: true, tags: Vec::new(), read: Instant::now() };
+    let mut todo = Todo { everything: true, tags: HashSet::new(), read: Instant::now() };
     loop {
-        let change = timeout(ROUND, feed.next()).await;
+        // One future until it is ready: what it has begun (to connect, to probe) may take longer than a round.
+        let mut next = pin!(feed.next());
+        let change = loop {
+            match timeout(ROUND, &mut next).await {
+                Ok(change) => break change,
+                Err(_) => {
+                    let Some(cache) = Cache::upgrade(&cache) else { return };
+                    todo.vouch(&cache, &sight).await;
+                }
+            }
+        };
         let Some(cache) = Cache::upgrade(&cache) else { return };
         match change {
-            Ok(Change::Everything) => {
-                cache.coherence().distrust();
-                todo.everything = true;
-            }
-            Ok(Change::Keys(keys)) => todo.note(&cache, &keys),
-            Err(_) => {}
+            Change::Everything => todo.distrust(&cache),
+            Change::Keys(keys) => todo.note(&cache, &keys),
         }
-        // Before the reading: what is announced meanwhile is not vouched for by it.
-        let (sees, seen) = (sight.sees(), sight.seen_until().elapsed());
-        if todo.is_due() && !todo.read(&cache).await {
-            cache.coherence().end_trust();
-        } else if sees {
-            cache.coherence().trust_since(cache.now() - seen);
-        }
+        todo.vouch(&cache, &sight).await;
     }
 }
 
 /// What was announced and has not been read yet.
 struct Todo {
     everything: bool,
-    tags: Vec<Tag>,
+    tags: HashSet<Tag>,
     read: Instant,
 }
 
@@ -60,10 +65,30 @@ impl Todo {
                 }
                 News::Tag(tag) => {
                     cache.coherence().forget_tag(&tag);
-                    self.tags.push(tag);
+                    self.tags.insert(tag);
                 }
                 News::Record(digest) => cache.coherence().note_change(digest),
             }
+        }
+        if self.tags.len() > MOST_TAGS {
+            self.distrust(cache);
+        }
+    }
+
+    fn distrust(&mut self, cache: &Cache) {
+        cache.coherence().distrust();
+        self.everything = true;
+        self.tags.clear();
+    }
+
+    /// Reads what is to be read, and vouches for what was announced before.
+    async fn vouch(&mut self, cache: &Cache, sight: &Sight) {
+        // Before the reading: what is announced meanwhile is not vouched for by it.
+        let (sees, seen) = (sight.sees(), cache.now() - sight.seen_until().elapsed());
+        if self.is_due() && !self.read(cache).await {
+            cache.coherence().end_trust();
+        } else if sees {
+            cache.coherence().trust_since(seen);
         }
     }
 
@@ -74,9 +99,10 @@ impl Todo {
     /// Reads it. False if Redis does not answer: then it stays to be done.
     async fn read(&mut self, cache: &Cache) -> bool {
         // A tag without a stamp is one that nothing carries any more.
-        let answered = cache.read(&self.tags).await.is_some();
+        let tags: Vec<_> = self.tags.iter().copied().collect();
+        let answered = cache.read(&tags).await.is_some();
         if answered {
-            *self = Self { everything: false, tags: Vec::new(), read: Instant::now() };
+            *self = Self { everything: false, tags: HashSet::new(), read: Instant::now() };
         }
         answered
     }

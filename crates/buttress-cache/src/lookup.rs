@@ -20,8 +20,8 @@ use crate::tag::Tag;
 /// What this process knows of a key.
 pub(crate) enum Peek {
     Found(Sure),
-    /// Redis has to say whether it was purged.
-    Unsure(Entry),
+    /// Redis has to say whether it was purged. With the version under which it came here.
+    Unsure(Entry, u64),
     Nothing,
 }
 
@@ -38,6 +38,9 @@ impl Cache {
         let Some(Found { record, since, as_of }) = self.memory().peek(key, local, now) else {
             return Peek::Nothing;
         };
+        if matches!(record, Record::Pass) {
+            return Peek::Found(Sure::of(record)); // it harms nobody, and ends by itself
+        }
         let coherence = self.coherence();
         if !coherence.is_trusted(now) {
             let (limit, begin) = coherence.belief();
@@ -47,37 +50,40 @@ impl Cache {
         if matches!(&record, Record::Entry(entry) if entry.checked().is(coherence.version())) {
             return Peek::Found(Sure::of(record));
         }
-        if coherence.is_superseded(as_of, key) { Peek::Nothing } else { self.judged(record, now) }
+        self.judged(record, key, as_of, now)
     }
 
     /// The record, unless it was purged.
-    fn judged(&self, record: Record, now: SystemTime) -> Peek {
-        let Record::Entry(entry) = &record else { return Peek::Found(Sure::of(record)) };
-        match self.coherence().judge(entry, now) {
+    fn judged(&self, record: Record, key: &Key, as_of: u64, now: SystemTime) -> Peek {
+        let Record::Entry(entry) = &record else {
+            let superseded = self.coherence().is_superseded(as_of, key);
+            return if superseded { Peek::Nothing } else { Peek::Found(Sure::of(record)) };
+        };
+        match self.coherence().judge(entry, key, as_of, now) {
             Judged::As(Verdict::Current) => Peek::Found(Sure::of(record)),
             Judged::As(Verdict::Soft) => Peek::Found(Sure { record, soft: true }),
             Judged::As(Verdict::Gone) => Peek::Nothing,
-            Judged::Unknown => Peek::Unsure(entry.clone()),
+            Judged::Unknown => Peek::Unsure(entry.clone(), as_of),
         }
     }
 
     /// An entry of which it has to be asked whether it was purged.
-    pub(crate) async fn settle(&self, entry: Entry) -> Option<Sure> {
+    pub(crate) async fn settle(&self, entry: Entry, key: &Key, as_of: u64) -> Option<Sure> {
         let tags: Vec<_> = entry.tags().collect();
         if !self.read(&tags).await? {
             return None;
         }
-        match self.judged(Record::Entry(entry), self.now()) {
+        match self.judged(Record::Entry(entry), key, as_of, self.now()) {
             Peek::Found(sure) => Some(sure),
-            Peek::Unsure(_) | Peek::Nothing => None,
+            Peek::Unsure(..) | Peek::Nothing => None,
         }
     }
 
     /// Reads the ledger and the stamps of these tags. Answers whether all have one; `None` if Redis does not.
     pub(crate) async fn read(&self, tags: &[Tag]) -> Option<bool> {
-        let as_of = self.coherence().version();
-        match self.stamps()?.read(tags).await {
-            Ok(account) => Some(self.coherence().learn(account, tags, self.now(), as_of)),
+        let (asked, as_of) = (self.now(), self.coherence().version());
+        match self.stamps()?.read(tags, self.coherence().generation()).await {
+            Ok(account) => Some(self.coherence().learn(account, tags, asked, as_of)),
             Err(error) => {
                 Self::count_error("stamps", &error);
                 None
@@ -89,7 +95,7 @@ impl Cache {
     pub(crate) async fn ask(&self, key: &Key, local: u128) -> Option<Sure> {
         let as_of = self.coherence().version();
         match self.shared()?.get(key).await {
-            Ok(found) => self.accept(found?, local, as_of).await.ok(),
+            Ok(found) => self.accept(found?, key, local, as_of).await.ok(),
             Err(error) => {
                 Self::count_error("get", &error);
                 None
@@ -98,10 +104,10 @@ impl Cache {
     }
 
     /// Keeps a record that Redis had, if it is of use; gives it back if it was purged.
-    async fn accept(&self, record: Record, local: u128, as_of: u64) -> Result<Sure, Record> {
-        let sure = match self.judged(record.clone(), self.now()) {
+    async fn accept(&self, record: Record, key: &Key, local: u128, as_of: u64) -> Result<Sure, Record> {
+        let sure = match self.judged(record.clone(), key, as_of, self.now()) {
             Peek::Found(sure) => Some(sure),
-            Peek::Unsure(entry) => self.settle(entry).await,
+            Peek::Unsure(entry, as_of) => self.settle(entry, key, as_of).await,
             Peek::Nothing => None,
         };
         match sure {
@@ -129,7 +135,7 @@ impl Cache {
             match redis.claim(key, &token, known.as_deref()).await {
                 Ok(Claimed::Mine) => return Claim::Mine(Lease::new(self, key, token)),
                 Ok(Claimed::Held) => return Claim::Held,
-                Ok(Claimed::Found(record)) => match self.accept(record, local, as_of).await {
+                Ok(Claimed::Found(record)) => match self.accept(record, key, local, as_of).await {
                     Err(Record::Entry(purged)) => known = Some(Bytes::copy_from_slice(purged.sum())),
                     Ok(_) | Err(_) => return Claim::Found,
                 },

@@ -21,6 +21,8 @@ pub(crate) const PASS: Duration = Duration::from_secs(120);
 /// Evicts by S3-FIFO (quick_cache): an entry that is asked for once does not push out one that is asked for often.
 pub(crate) struct Memory {
     slots: Cache<u128, Slot, Bytes>,
+    /// Nothing is kept, and nobody has to look.
+    is_empty: bool,
 }
 
 /// A record and when this process came by it.
@@ -62,11 +64,14 @@ impl Memory {
             DefaultHashBuilder::default(),
             quick_cache::sync::DefaultLifecycle::default(),
         );
-        Self { slots }
+        Self { slots, is_empty: capacity == 0 }
     }
 
     /// The record for `key`, if it is here.
     pub(crate) fn peek(&self, key: &Key, local: u128, now: SystemTime) -> Option<Found> {
+        if self.is_empty {
+            return None;
+        }
         let Slot { record, since, as_of } = self.slots.get(&local)?;
         let forgotten =
             matches!(record, Record::Pass) && to_millis(now).saturating_sub(since) >= PASS.as_millis() as u64;
@@ -75,13 +80,15 @@ impl Memory {
 
     /// Keeps a record that was read or begun under a version. One that is larger than a shard is not kept.
     pub(crate) fn keep(&self, local: u128, record: Record, now: SystemTime, as_of: u64) {
-        self.slots.insert(local, Slot { record, since: to_millis(now), as_of });
+        if !self.is_empty {
+            self.slots.insert(local, Slot { record, since: to_millis(now), as_of });
+        }
     }
 
     /// Keeps the word to pass, unless there is a record that says more.
-    pub(crate) fn pass(&self, local: u128, now: SystemTime) {
+    pub(crate) fn pass(&self, local: u128, now: SystemTime, as_of: u64) {
         if !self.slots.peek(&local).is_some_and(|slot| !matches!(slot.record, Record::Pass)) {
-            self.keep(local, Record::Pass, now, 0);
+            self.keep(local, Record::Pass, now, as_of);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use buttress_core::is_grpc;
 use buttress_rfc9111::cache_control::RequestDirectives;
 use buttress_rfc9111::early;
-use buttress_rfc9111::freshness::{LifetimeSource, Terms};
+use buttress_rfc9111::freshness::{LifetimeSource, Staleness, Terms};
 use buttress_rfc9111::invalidation::is_safe;
 use buttress_rfc9111::reuse::{Allowance, Outdated, Reuse};
 use buttress_rfc9111::storage::Refusal;
@@ -151,6 +151,11 @@ impl Asked {
         }
     }
 
+    /// Whether a response to this request may be one that is stored.
+    pub(crate) fn may_be_stored(&self, settings: &Settings) -> bool {
+        !self.range && !self.head && (!self.authorized || settings.share_authorized)
+    }
+
     /// Whether a response to this request may be one that others wait for.
     pub(crate) fn may_be_waited_for(&self) -> bool {
         !self.authorized && !self.range && !self.head
@@ -247,6 +252,11 @@ impl Bypass {
 /// than half has come.
 pub(crate) fn is_worth_finishing(received: u64, expected: Option<u64>, followers: usize) -> bool {
     followers > 0 || expected.is_some_and(|expected| expected.saturating_sub(received) <= received.max(SMALL_REST))
+}
+
+/// Whether an entry that was purged softly may take the place of an error.
+pub(crate) fn stands_in(terms: &Terms) -> bool {
+    terms.staleness != Staleness::Forbidden && terms.stale_if_error.is_some_and(|time| !time.is_zero())
 }
 
 /// Whether this request is the one that refreshes an entry before its end. Most are told so by one comparison.

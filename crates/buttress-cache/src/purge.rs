@@ -171,7 +171,7 @@ impl Cache {
 
     async fn purge_everything(&self, soft: bool) -> Result<Generation, buttress_redis::Error> {
         let said = match self.stamps() {
-            Some(stamps) => Some(stamps.sweep(None, soft).await?),
+            Some(stamps) => Some(stamps.sweep(None, soft, self.coherence().generation()).await?),
             None => None,
         };
         Ok(self.coherence().purge_everything(soft, said))
@@ -181,7 +181,7 @@ impl Cache {
         let said = match self.stamps() {
             Some(stamps) => {
                 let sweep = Sweep { generation: Generation::default(), soft, scope: scope.clone() };
-                Some(stamps.sweep(Some(&sweep), soft).await?)
+                Some(stamps.sweep(Some(&sweep), soft, self.coherence().generation()).await?)
             }
             None => None,
         };
@@ -190,7 +190,7 @@ impl Cache {
 
     async fn purge_tag(&self, tag: Tag, soft: bool) -> Result<Generation, buttress_redis::Error> {
         let said = match self.stamps() {
-            Some(stamps) => Some(stamps.purge_tag(&tag, soft).await?),
+            Some(stamps) => Some(stamps.purge_tag(&tag, soft, self.coherence().generation()).await?),
             None => None,
         };
         Ok(self.coherence().purge_tag(tag, soft, said, self.now()))

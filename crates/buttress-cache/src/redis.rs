@@ -78,7 +78,15 @@ impl RedisStore {
     pub(crate) async fn fill(&self, key: &Key, token: &Bytes, record: &Record, keep: Duration) -> Result<bool, Error> {
         let name = key.redis(&self.prefix);
         let Some(sealed) = seal(name.as_bytes(), &record.encode()) else { return Ok(false) };
-        let args = [token.clone(), sealed, number(millis(keep))];
+        let args = [token.clone(), sealed, number(millis(keep)), Bytes::new()];
+        self.ask(&FILL, &[&name, &lease(&name)], &args).await
+    }
+
+    /// Marks a key as coming to nothing if the lease is still the token's and no record stands there.
+    pub(crate) async fn mark(&self, key: &Key, token: &Bytes, keep: Duration) -> Result<bool, Error> {
+        let name = key.redis(&self.prefix);
+        let Some(sealed) = seal(name.as_bytes(), &Record::Pass.encode()) else { return Ok(false) };
+        let args = [token.clone(), sealed, number(millis(keep)), Bytes::from_static(b"absent")];
         self.ask(&FILL, &[&name, &lease(&name)], &args).await
     }
 

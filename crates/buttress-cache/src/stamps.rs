@@ -52,10 +52,10 @@ impl StampStore {
     }
 
     /// The ledger, and the stamps of these tags.
-    pub(crate) async fn read(&self, tags: &[Tag]) -> Result<Account, Error> {
+    pub(crate) async fn read(&self, tags: &[Tag], known: Generation) -> Result<Account, Error> {
         let keys: Vec<_> =
             std::iter::once(key::ledger(&self.prefix)).chain(tags.iter().map(|tag| self.stamp(tag))).collect();
-        let reply = self.redis.run(&READ, &keys, &[]).await?;
+        let reply = self.redis.run(&READ, &keys, &[known.to_string().into()]).await?;
         let mut parts = reply.into_list().unwrap_or_default().into_iter();
         let fields = parts.next().and_then(Reply::into_list).unwrap_or_default();
         let stamps = parts.next().and_then(Reply::into_list).unwrap_or_default();
@@ -66,27 +66,34 @@ impl StampStore {
     }
 
     /// Purges a tag.
-    pub(crate) async fn purge_tag(&self, tag: &Tag, soft: bool) -> Result<Generation, Error> {
+    pub(crate) async fn purge_tag(&self, tag: &Tag, soft: bool, known: Generation) -> Result<Generation, Error> {
         let keys = [key::ledger(&self.prefix), self.stamp(tag), key::news_of_tag(&self.prefix, tag)];
-        let args = [Bytes::from_static(if soft { b"soft" } else { b"hard" }), millis(LONGEST_FILL)];
+        let kind = Bytes::from_static(if soft { b"soft" } else { b"hard" });
+        let args = [kind, millis(LONGEST_FILL), known.to_string().into()];
         Ok(generation(self.redis.run(&PURGE_TAG, &keys, &args).await?))
     }
 
     /// Purges all within a scope, or everything.
-    pub(crate) async fn sweep(&self, sweep: Option<&Sweep>, soft: bool) -> Result<Generation, Error> {
+    pub(crate) async fn sweep(
+        &self,
+        sweep: Option<&Sweep>,
+        soft: bool,
+        known: Generation,
+    ) -> Result<Generation, Error> {
         let keys = [key::ledger(&self.prefix), key::news_of_ledger(&self.prefix)];
         let (floor, scope) = match (sweep, soft) {
             (Some(sweep), _) => ("", sweep.encode()),
             (None, true) => ("soft", String::new()),
             (None, false) => ("floor", String::new()),
         };
-        let args = [floor.into(), scope.into(), MOST_SWEEPS.to_string().into()];
+        let args = [floor.into(), scope.into(), MOST_SWEEPS.to_string().into(), known.to_string().into()];
         Ok(generation(self.redis.run(&SWEEP, &keys, &args).await?))
     }
 
     /// Makes sure that the tags of an entry have stamps for as long as it lives. False if one was purged since it was begun.
     pub(crate) async fn stamp_all(&self, tags: &[Tag], begun: Generation, keep: Duration) -> Result<bool, Error> {
-        let keys: Vec<_> = tags.iter().map(|tag| self.stamp(tag)).collect();
+        let stamps = tags.iter().map(|tag| self.stamp(tag));
+        let keys: Vec<_> = std::iter::once(key::ledger(&self.prefix)).chain(stamps).collect();
         let args = [begun.to_string().into(), millis(keep)];
         Ok(self.redis.run(&STAMP, &keys, &args).await?.as_int() == Some(1))
     }
@@ -150,5 +157,5 @@ fn text(reply: Reply) -> Option<String> {
 }
 
 fn millis(time: Duration) -> Bytes {
-    time.as_millis().max(1).to_string().into()
+    time.as_millis().clamp(1, i64::MAX as u128 / 2).to_string().into()
 }

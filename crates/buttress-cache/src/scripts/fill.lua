@@ -5,11 +5,15 @@
 -- ARGV[1]  the asker's token
 -- ARGV[2]  the new record
 -- ARGV[3]  for how many milliseconds it is kept
+-- ARGV[4]  "absent" to store it only where none stands, or ""
 --
 -- Returns whether it was stored (1 or 0).
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
   return 0
 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('DEL', KEYS[2])
+if ARGV[4] == 'absent' and redis.call('EXISTS', KEYS[1]) == 1 then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1

@@ -1,7 +1,7 @@
 -- Opens each script about purges: the ledger, and how its generation moves on.
 --
 -- KEYS[1]  the ledger: a hash of `generation`, `floor`, `soft`, and a field for each sweep, named by its generation
--- ARGV     none
+-- ARGV     the last: a generation that the asker knows; a replica that took over may have missed it
 --
 -- Returns nothing; what follows it in a script does.
 local function text(number)
@@ -13,13 +13,12 @@ end
 local function advance()
   local time = redis.call('TIME')
   local now = time[1] * 1000000 + time[2]
+  local known = tonumber(ARGV[#ARGV]) or 0
   local last = tonumber(redis.call('HGET', KEYS[1], 'generation') or '')
+  local next = math.max((last or 0) + 1, known + 1, now)
   if not last then
-    redis.call('HSET', KEYS[1], 'floor', text(now), 'soft', '0')
-    redis.call('HSET', KEYS[1], 'generation', text(now))
-    return now
+    redis.call('HSET', KEYS[1], 'floor', text(next), 'soft', '0')
   end
-  local next = math.max(last + 1, now)
   redis.call('HSET', KEYS[1], 'generation', text(next))
   return next
 end

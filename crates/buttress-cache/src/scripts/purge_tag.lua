@@ -5,6 +5,7 @@
 -- KEYS[3]  where the change is announced
 -- ARGV[1]  "hard" or "soft"
 -- ARGV[2]  for how many milliseconds the stamp lives at least: longer than any fill takes
+-- ARGV[3]  a generation that the asker knows
 --
 -- Returns the generation of the purge, as text.
 local generation = text(advance())

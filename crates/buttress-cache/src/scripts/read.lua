@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  the ledger
 -- KEYS[2…] stamps
--- ARGV     none
+-- ARGV[1]  a generation that the asker knows
 --
 -- Returns the ledger's fields and values in turn, and the stamps, each `hard:soft` or nil.
 if redis.call('EXISTS', KEYS[1]) == 0 then

@@ -5,6 +5,7 @@
 -- ARGV[1]  "floor" or "soft" for everything; "" for a scope
 -- ARGV[2]  the scope
 -- ARGV[3]  how many sweeps the ledger keeps; of more, the oldest becomes a purge of everything before it
+-- ARGV[4]  a generation that the asker knows
 --
 -- Returns the generation of the purge, as text.
 local generation = text(advance())
