@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use buttress::cache::{Cache, CacheBody, CacheLayer, CacheOptions};
-use buttress::core::ManualClock;
+use buttress::core::{BoxError, ManualClock};
 use buttress::redis::Redis;
 use buttress_tests::body::{self, Scripted};
 use buttress_tests::{Calls, RedisServer, counting};
@@ -101,7 +101,7 @@ impl Bed {
     }
 
     /// Sends a request and reads its body, which may break.
-    pub(crate) async fn read(&self, request: Request<Body>) -> Result<Bytes, body::Broken> {
+    pub(crate) async fn read(&self, request: Request<Body>) -> Result<Bytes, BoxError> {
         let collected = self.open(request).await.into_body().collect().await;
         self.cache.settled().await;
         collected.map(|collected| collected.to_bytes())

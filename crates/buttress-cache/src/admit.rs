@@ -187,11 +187,16 @@ impl Admitted {
     /// The entry, with the body of the one that it takes the place of.
     pub(crate) fn with_body_of(&self, stale: &Entry) -> Entry {
         let mut writer = self.writer(Some(stale.body_len()));
-        writer.push(&stale.body());
         if let Some(trailers) = stale.trailers() {
             writer.trailers(&trailers);
         }
-        writer.finish()
+        match stale.manifest() {
+            Some(manifest) => writer.finish_with(manifest),
+            None => {
+                writer.push(&stale.body());
+                writer.finish()
+            }
+        }
     }
 }
 

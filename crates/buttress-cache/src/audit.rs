@@ -38,9 +38,9 @@ use buttress_rfc9111::vary::VaryFields;
 
 use crate::admit::{Admission, Times};
 use crate::exchange::Exchange;
-use crate::fill;
 use crate::layer::CacheLayer;
 use crate::policy::{self, Plan};
+use crate::reader::next_frame;
 
 /// Fields that services are known to look at, each with a value that changes what they do if they do.
 const PROBES: [(&str, &str); 24] = [
@@ -154,7 +154,7 @@ where
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
     let (head, body) = service.call(request).await?.into_parts();
     let (mut body, mut read) = (Box::pin(body), BytesMut::new());
-    while let Some(Ok(frame)) = fill::next_frame(&mut body).await {
+    while let Some(Ok(frame)) = next_frame(&mut body).await {
         if let Ok(mut data) = frame.into_data() {
             while data.has_remaining() {
                 let chunk = data.chunk().len();

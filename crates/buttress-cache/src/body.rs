@@ -1,21 +1,27 @@
-//! The body of a cached service: passed through, out of the store, or passed through while an entry fills.
+//! The body of a cached service: passed through, out of the store, or read while it fills an entry.
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
+use buttress_core::BoxError;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::fill::Fill;
+use crate::assembly::Assembly;
+use crate::growing::Source;
+use crate::reader::Reader;
 
 pin_project! {
     /// The body of a response that went through the cache.
     ///
     /// What is not stored passes through untouched: frames, trailers, size hint, `is_end_stream`, errors and
     /// back-pressure. What is being stored passes through as well, frame by frame, while the entry fills beside it.
+    ///
+    /// Its error is the inner body's, boxed: a response that comes out of the store in parts, or is read while another request
+    /// fetches it, can break in ways of its own.
     pub struct CacheBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -27,17 +33,9 @@ pin_project! {
     enum Kind<B> {
         Inner { #[pin] body: B },
         Stored { data: Option<Bytes>, trailers: Option<HeaderMap> },
-        Filling { filling: Filling<B> },
+        Assembled { parts: Box<Assembly> },
+        Filling { reader: Reader },
     }
-}
-
-/// A body that is stored while it passes.
-struct Filling<B> {
-    /// Boxed, so that it can be taken along when the client leaves before the end.
-    body: Option<Pin<Box<B>>>,
-    fill: Option<Fill>,
-    /// What to do with the two when the client leaves. A pointer, so that dropping needs no bounds on `B`.
-    leave: fn(Pin<Box<B>>, Fill),
 }
 
 // === impl CacheBody ===
@@ -53,33 +51,38 @@ impl<B> CacheBody<B> {
         Self { kind: Kind::Stored { data: (!data.is_empty()).then_some(data), trailers } }
     }
 
+    /// A body out of the store, in parts.
+    pub(crate) fn assembled(parts: Assembly) -> Self {
+        Self { kind: Kind::Assembled { parts: Box::new(parts) } }
+    }
+
     /// No body: what a HEAD, a 304 or a 416 has.
     pub(crate) fn empty() -> Self {
         Self::stored(Bytes::new(), None)
     }
 
-    /// The inner service's body, stored while it passes.
-    pub(crate) fn filling(body: B, fill: Fill, leave: fn(Pin<Box<B>>, Fill)) -> Self {
-        let filling = Filling { body: Some(Box::pin(body)), fill: Some(fill), leave };
-        Self { kind: Kind::Filling { filling } }
+    /// A body that is stored while it is read.
+    pub(crate) fn filling(reader: Reader) -> Self {
+        Self { kind: Kind::Filling { reader } }
     }
 }
 
 impl<B> Body for CacheBody<B>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Inner { body } => body.poll_frame(cx),
+            KindProj::Inner { body } => body.poll_frame(cx).map_err(Into::into),
             KindProj::Stored { data, trailers } => {
                 let frame = data.take().map(Frame::data).or_else(|| trailers.take().map(Frame::trailers));
                 Poll::Ready(frame.map(Ok))
             }
-            KindProj::Filling { filling } => filling.poll_frame(cx),
+            KindProj::Assembled { parts } => parts.poll_frame(cx),
+            KindProj::Filling { reader } => reader.poll_frame(cx),
         }
     }
 
@@ -87,7 +90,8 @@ where
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
             Kind::Stored { data, trailers } => data.is_none() && trailers.is_none(),
-            Kind::Filling { filling } => filling.body.as_ref().is_none_or(|body| body.is_end_stream()),
+            Kind::Assembled { parts } => parts.is_end_stream(),
+            Kind::Filling { reader } => reader.is_end_stream(),
         }
     }
 
@@ -95,9 +99,8 @@ where
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
             Kind::Stored { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
-            Kind::Filling { filling } => {
-                filling.body.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.size_hint())
-            }
+            Kind::Assembled { parts } => parts.size_hint(),
+            Kind::Filling { reader } => reader.size_hint(),
         }
     }
 }
@@ -107,6 +110,7 @@ impl<B> fmt::Debug for CacheBody<B> {
         f.write_str(match self.kind {
             Kind::Inner { .. } => "CacheBody::Inner",
             Kind::Stored { .. } => "CacheBody::Stored",
+            Kind::Assembled { .. } => "CacheBody::Assembled",
             Kind::Filling { .. } => "CacheBody::Filling",
         })
     }
@@ -119,34 +123,40 @@ impl<B> Default for CacheBody<B> {
     }
 }
 
-// === impl Filling ===
+// === Source ===
 
-impl<B: Body<Data = Bytes>> Filling<B> {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = ready!(body.as_mut().poll_frame(cx));
-        self.fill = match (self.fill.take(), &frame) {
-            (Some(fill), Some(Ok(frame))) => fill.take_frame(frame),
-            (Some(fill), None) => {
-                fill.finish();
-                None
-            }
-            (_, Some(Err(_)) | None) | (None, _) => None, // dropping an unfinished fill lets a follower try again
-        };
-        // A server that knows the length does not ask for the end: the last frame must do.
-        if body.is_end_stream()
-            && let Some(fill) = self.fill.take()
-        {
-            fill.finish();
-        }
-        Poll::Ready(frame)
+pin_project! {
+    /// A body whose error is boxed.
+    struct Boxing<B> {
+        #[pin]
+        body: B,
     }
 }
 
-impl<B> Drop for Filling<B> {
-    fn drop(&mut self) {
-        if let (Some(body), Some(fill)) = (self.body.take(), self.fill.take()) {
-            (self.leave)(body, fill);
-        }
+/// A body of whatever type, to be read by several.
+pub(crate) fn source<B>(body: B) -> Source
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    Box::pin(Boxing { body })
+}
+
+impl<B> Body for Boxing<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.project().body.poll_frame(cx).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -19,6 +19,7 @@ use buttress_redis::{Error, Redis};
 use metrics::counter;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 use crate::coherence::Coherence;
 use crate::flight::Flights;
@@ -202,8 +203,12 @@ impl Cache {
 
     /// Forgets one entry, without its variants and in a task.
     pub(crate) fn drop_entry(&self, place: &Place) {
-        self.inner.memory.forget(place.local);
-        let (cache, key) = (self.clone(), place.key.clone());
+        self.drop_record(&place.key);
+    }
+
+    pub(crate) fn drop_record(&self, key: &Key) {
+        self.inner.memory.forget(key.local());
+        let (cache, key) = (self.clone(), key.clone());
         self.later(key.text().len(), async move {
             if let Some(redis) = &cache.inner.redis
                 && let Err(error) = redis.forget(&key).await
@@ -214,19 +219,22 @@ impl Cache {
     }
 
     /// Spawns a task that holds so many bytes and talks to Redis. Beyond what may be under way at once, it is left out.
-    pub(crate) fn later(&self, bytes: usize, task: impl Future<Output = ()> + Send + 'static) {
-        if self.inner.redis.is_none() {
-            return;
-        }
+    pub(crate) fn later<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Option<JoinHandle<T>> {
+        self.inner.redis.as_ref()?;
         let permit = Arc::clone(&self.inner.writes).try_acquire_many_owned(units(bytes as u64));
         let (Ok(permit), Ok(runtime)) = (permit, Handle::try_current()) else {
             counter!("buttress_cache_writes_skipped_total").increment(1);
-            return;
+            return None;
         };
-        runtime.spawn(async move {
-            task.await;
+        Some(runtime.spawn(async move {
+            let done = task.await;
             drop(permit);
-        });
+            done
+        }))
     }
 
     /// Whom to ask beyond [`Cache::peek`].

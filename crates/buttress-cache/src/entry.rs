@@ -13,6 +13,7 @@
 //! key text │ tags │ head block │ body │ trailer block
 //! ```
 //!
+//! A body from 1 MiB on is not in the entry: in its place is the [`Manifest`] of its parts, and the kind is another one.
 //! The body is served as a slice of these bytes, and so is each field value. A record with another version, a wrong
 //! sum or lengths that do not add up is [`Malformed`]: a miss and a counter.
 
@@ -29,10 +30,13 @@ use crate::block::{self, array};
 use crate::coherence::Checked;
 use crate::key;
 use crate::ledger::{Generation, Location};
+use crate::manifest::Manifest;
 use crate::tag::Tag;
 use crate::terms::{self, Terms};
 
 pub(crate) const MARK: [u8; 4] = [0xB7, b'c', 2, b'e'];
+/// An entry whose body lies in parts.
+pub(crate) const LARGE: [u8; 4] = [0xB7, b'c', 2, b'l'];
 pub(crate) const FIXED: usize = COST_AT + 4 + SUM;
 pub(crate) const GENERATION_AT: usize = 8 + terms::LEN + 20;
 const COST_AT: usize = GENERATION_AT + 8;
@@ -93,14 +97,15 @@ pub(crate) enum Malformed {
 impl Entry {
     /// Reads an entry. The bytes are kept, not copied.
     pub(crate) fn decode(bytes: Bytes) -> Result<Self, Malformed> {
-        if !bytes.starts_with(&MARK) {
+        if !bytes.starts_with(&MARK) && !bytes.starts_with(&LARGE) {
             return Err(Malformed::Unknown);
         }
         let inner = Inner::read(bytes).ok_or(Malformed::Truncated)?;
         if inner.bytes[FIXED - SUM..FIXED] != checksum(&inner.bytes).to_le_bytes() {
             return Err(Malformed::Checksum);
         }
-        Ok(Self(Arc::new(inner)))
+        let entry = Self(Arc::new(inner));
+        if entry.is_large() && entry.manifest().is_none() { Err(Malformed::Truncated) } else { Ok(entry) }
     }
 
     /// What was just written, which needs no checking. `None` if its lengths do not add up.
@@ -183,12 +188,26 @@ impl Entry {
         block::decode(&self.head(), self.fields(), more).unwrap_or_default()
     }
 
+    /// The body, if it is not in parts.
     pub(crate) fn body(&self) -> Bytes {
-        self.0.bytes.slice(self.0.lengths.body_at()..self.0.lengths.trailers_at())
+        if self.is_large() { Bytes::new() } else { self.inside() }
+    }
+
+    /// What the body consists of, if it is in parts.
+    pub(crate) fn manifest(&self) -> Option<Manifest> {
+        if self.is_large() { Manifest::read(&self.inside()) } else { None }
     }
 
     pub(crate) fn body_len(&self) -> u64 {
-        u64::from(self.0.lengths.body)
+        self.manifest().map_or(u64::from(self.0.lengths.body), |manifest| manifest.len())
+    }
+
+    fn is_large(&self) -> bool {
+        self.0.bytes.starts_with(&LARGE)
+    }
+
+    fn inside(&self) -> Bytes {
+        self.0.bytes.slice(self.0.lengths.body_at()..self.0.lengths.trailers_at())
     }
 
     pub(crate) fn trailers(&self) -> Option<HeaderMap> {

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use buttress_core::Refusal;
+use buttress_core::{BoxError, Refusal};
 use buttress_rfc9111::cache_status::{CacheStatus, Forward};
 use buttress_rfc9111::reuse::{self, Allowance, OnMiss, Reuse};
 use bytes::Bytes;
@@ -22,18 +22,20 @@ use http_body::Body;
 use metrics::counter;
 use tower_service::Service;
 
-use crate::answer;
+use crate::answer::{self, Asking, Kept};
 use crate::body::CacheBody;
 use crate::cache::{Cache, Place};
 use crate::entry::Entry;
 use crate::errand::{self, Errand};
 use crate::fetch::Fetch;
 use crate::flight::{Follow, Join, Landing, Lead};
+use crate::growing::Growing;
 use crate::layer::Settings;
 use crate::lease::{Claim, Right};
 use crate::ledger::Verdict;
 use crate::lookup::{Peek, Sure};
 use crate::policy::{self, Asked};
+use crate::reader::Reader;
 use crate::record::Record;
 
 /// After so many turns in vain a request goes its own way.
@@ -66,6 +68,8 @@ enum Step {
 enum Waited {
     /// With this entry.
     Served(Entry),
+    /// With this entry, whose body comes.
+    Reads(Entry, Reader),
     /// From the beginning.
     Again,
     /// To the service, on its own.
@@ -107,12 +111,12 @@ impl Exchange {
         loop {
             let Peek::Found(sure) = self.cache.peek(&self.place.key, self.place.local, now) else { return None };
             match self.step(Some(sure)) {
-                Step::Found { entry, soft } => {
+                Step::Found { entry, soft } if self.cache.has_all_here(&entry) => {
                     let is_fresh = self.decide(&entry, soft, now) == Reuse::Fresh;
                     self.refreshes = is_fresh && policy::is_due(&entry, now, &self.settings);
                     return (is_fresh && !self.refreshes).then(|| self.hit(&entry, now));
                 }
-                Step::Nothing(_) => return None,
+                Step::Found { .. } | Step::Nothing(_) => return None,
                 Step::Further => {}
             }
         }
@@ -125,7 +129,7 @@ impl Exchange {
         S::Future: Send + 'static,
         S::Error: Send + 'static,
         B: Body + Send + 'static,
-        R: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         if !policy::is_reasonable(self.place.key.text()) {
             return Fetch::of(self).go(inner, body, Errand::unstored(Forward::Bypass)).await;
@@ -168,6 +172,7 @@ impl Exchange {
                         let status = CacheStatus::forwarded(&self.settings.name, why).collapsed(true);
                         return Ok(self.reuse(&entry, now, status));
                     }
+                    Waited::Reads(head, reader) => return Ok(self.read_along(&head, reader, why)),
                     Waited::Again => continue,
                     Waited::Alone => self.alone(),
                     Waited::TooLong => {
@@ -194,7 +199,14 @@ impl Exchange {
                 here => here,
             };
             match self.step(record) {
-                Step::Found { entry, soft } => return Ok((entry, soft)),
+                Step::Found { entry, soft } => {
+                    if self.cache.has_all(&self.place.key, &entry).await {
+                        return Ok((entry, soft));
+                    }
+                    counter!("buttress_cache_bad_records_total", "reason" => "part").increment(1);
+                    self.cache.drop_entry(&self.place);
+                    return Err(Forward::UriMiss);
+                }
                 Step::Nothing(why) => return Err(why),
                 Step::Further => {}
             }
@@ -242,12 +254,22 @@ impl Exchange {
         self.cache.flights().alone(self.place.local, self.place.plain())
     }
 
-    async fn wait(&mut self, follow: Follow, tries: &mut u32) -> Waited {
-        let Ok(landing) = tokio::time::timeout(self.settings.wait, follow.landing()).await else {
-            return Waited::TooLong;
+    async fn wait(&self, mut follow: Follow, tries: &mut u32) -> Waited {
+        let outcome = async {
+            match follow.shared().await {
+                Some(growing) => self.share(&growing, &mut follow).await,
+                None => Err(follow.landing().await),
+            }
+        };
+        let landing = match tokio::time::timeout(self.settings.wait, outcome).await {
+            Ok(Ok(waited)) => return waited,
+            Ok(Err(landing)) => landing,
+            Err(_) => return Waited::TooLong,
         };
         match landing {
-            Landing::Landed(entry) if self.is_served_by(&entry) => Waited::Served(entry),
+            Landing::Landed(entry) if self.is_served_by(&entry) && self.cache.has_all_here(&entry) => {
+                Waited::Served(entry)
+            }
             Landing::Landed(_) => {
                 *tries += 1; // another variant's, perhaps
                 Waited::Again
@@ -258,6 +280,26 @@ impl Exchange {
                 if *tries > MOST_TRIES { Waited::Alone } else { Waited::Again }
             }
             Landing::Vanished => Waited::Again,
+        }
+    }
+
+    /// Reads along while the body comes, if it is for this request; if not, waits for the end.
+    async fn share(&self, growing: &Arc<Growing>, follow: &mut Follow) -> Result<Waited, Landing> {
+        if growing.expected().is_some_and(policy::is_soon_there)
+            && let Ok(landing) = tokio::time::timeout(policy::SOON, follow.landing()).await
+        {
+            return Err(landing);
+        }
+        let Some(head) = growing.head() else {
+            // Changed since, or just ended.
+            return if growing.is_outdated() { Ok(Waited::Alone) } else { Err(follow.landing().await) };
+        };
+        if !self.is_served_by(&head) {
+            return Err(follow.landing().await);
+        }
+        match growing.attach() {
+            Some(reader) => Ok(Waited::Reads(head, reader)),
+            None => Err(follow.landing().await),
         }
     }
 
@@ -336,7 +378,7 @@ impl Exchange {
         S::Future: Send + 'static,
         S::Error: Send + 'static,
         B: Body + Send + 'static,
-        R: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let Some(permit) = self.cache.background() else { return };
         let Some(mut lead) = self.cache.flights().lead(self.place.local, self.place.plain()) else { return };
@@ -359,14 +401,23 @@ impl Exchange {
     /// The response made of an entry.
     pub(crate) fn reuse<R>(&self, entry: &Entry, now: SystemTime, status: CacheStatus<'_>) -> Response<CacheBody<R>> {
         counter!("buttress_cache_requests_total", "outcome" => "hit").increment(1);
-        answer::from_entry(
-            self.cache.heads(),
-            entry,
-            &self.parts,
-            &self.asked,
-            now,
-            self.settings.announce.then_some(status),
-        )
+        answer::from_entry(self.kept(entry), self.asking(now), self.settings.announce.then_some(status))
+    }
+
+    /// The response that another request fetches, while it comes.
+    fn read_along<R>(&self, head: &Entry, reader: Reader, why: Forward) -> Response<CacheBody<R>> {
+        counter!("buttress_cache_requests_total", "outcome" => "shared").increment(1);
+        let status = CacheStatus::forwarded(&self.settings.name, why).collapsed(true);
+        let asking = self.asking(self.cache.now());
+        answer::from_growing(self.kept(head), asking, reader, self.settings.announce.then_some(status))
+    }
+
+    fn kept<'a>(&'a self, entry: &'a Entry) -> Kept<'a> {
+        Kept { cache: &self.cache, key: &self.place.key, entry }
+    }
+
+    fn asking(&self, now: SystemTime) -> Asking<'_> {
+        Asking { parts: &self.parts, asked: &self.asked, now }
     }
 
     /// RFC 9111 section 5.2.1.7: `only-if-cached` is answered from the store or with 504.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use buttress_core::Refusal;
+use buttress_core::{BoxError, Refusal};
 use buttress_rfc9111::cache_status::Forward;
 use buttress_rfc9111::fields;
 use buttress_rfc9111::precondition;
@@ -17,16 +17,18 @@ use tower_service::Service;
 
 use crate::admit::{Admission, Admitted, Times};
 use crate::answer;
-use crate::body::CacheBody;
+use crate::body::{self, CacheBody};
 use crate::coherence::Moment;
 use crate::entry::Entry;
 use crate::errand::Errand;
 use crate::exchange::Exchange;
-use crate::fill::{self, Fill};
+use crate::fill::Fill;
 use crate::flight::Lead;
+use crate::growing::Growing;
 use crate::keeper::Keeper;
 use crate::ledger::Verdict;
 use crate::policy::{self, Asked};
+use crate::reader::read_to_end;
 
 /// An exchange that goes to the service.
 pub(crate) struct Fetch {
@@ -60,7 +62,7 @@ impl Fetch {
     ) -> Result<Response<CacheBody<R>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>>,
-        R: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         counter!("buttress_cache_requests_total", "outcome" => errand.why.as_str()).increment(1);
         // It may have waited since it was found. What is purged from here on is younger than what comes of this.
@@ -82,7 +84,7 @@ impl Fetch {
     pub(crate) async fn refresh<S, B, R>(mut self, mut inner: S, body: B, stale: Entry, lead: Lead)
     where
         S: Service<Request<B>, Response = Response<R>>,
-        R: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let varies_on = self.exchange.place.variants.as_ref().map(|(_, variants)| variants.fields().clone());
         policy::make_anonymous(&mut self.exchange.parts.headers, varies_on.as_ref());
@@ -93,7 +95,7 @@ impl Fetch {
         // A refresh that fails leaves the stale entry as it is; the next request tries again.
         if let Ok(response) = inner.call(request).await {
             let received = self.exchange.cache.now();
-            fill::read_to_end(self.on_response(Fetched { response, errand, received }).into_body()).await;
+            read_to_end(self.on_response(Fetched { response, errand, received }).into_body()).await;
         }
     }
 
@@ -114,7 +116,7 @@ impl Fetch {
 
     fn on_response<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>>
     where
-        R: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let status = fetched.response.status();
         let is_kept = fetched.errand.stale.is_none() && self.exchange.settings.keep_errors.contains(&status);
@@ -153,7 +155,7 @@ impl Fetch {
         let mut response = self.exchange.reuse(&entry, received, status);
         response.headers_mut().extend(cookies); // for this client alone
         if let Some(lead) = errand.lead.take() {
-            Keeper::new(&self.exchange, &admitted, lead).keep(entry);
+            Keeper::new(&self.exchange, &admitted, lead).keep(entry, None);
         }
         response
     }
@@ -172,7 +174,7 @@ impl Fetch {
     /// RFC 9111 section 4.3.5: a HEAD that tells of the stored response freshens it, one that tells of another ends it.
     fn on_head<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>>
     where
-        R: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let Fetched { response, mut errand, received } = fetched;
         if let (Some(stale), Some(lead)) = (errand.stale.take(), errand.lead.take()) {
@@ -180,7 +182,7 @@ impl Fetch {
             match validation::judge_by_head(&stored, length, response.status(), response.headers()) {
                 HeadAnswer::Update(_) => {
                     if let Some(admitted) = self.updated(&stale, stored, response.headers(), received) {
-                        Keeper::new(&self.exchange, &admitted, lead).keep(admitted.with_body_of(&stale));
+                        Keeper::new(&self.exchange, &admitted, lead).keep(admitted.with_body_of(&stale), None);
                     }
                 }
                 HeadAnswer::Invalidate(_) => self.exchange.cache.drop_entry(&self.exchange.place),
@@ -193,7 +195,7 @@ impl Fetch {
     /// A response of its own: stored if it may be, and passed on.
     fn on_other<R>(self, fetched: Fetched<R>) -> Response<CacheBody<R>>
     where
-        R: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let Fetched { response, mut errand, received } = fetched;
         let Some(lead) = errand.lead.take() else {
@@ -224,7 +226,7 @@ impl Fetch {
         length: Option<u64>,
     ) -> Response<CacheBody<R>>
     where
-        R: Body<Data = Bytes> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let exchange = &self.exchange;
         let Some(space) = exchange.cache.space(length.unwrap_or(0)) else {
@@ -235,27 +237,25 @@ impl Fetch {
         if !admitted.is_fresh {
             lead.open(); // it can be validated later, but answers nobody who waits now
         }
-        let keeper = Keeper::new(exchange, admitted, lead);
-        let writer = admitted.writer(length);
-        let fill = Fill::new(writer, length, exchange.settings.max_body, space, keeper);
+        let keeper = Keeper::new(exchange, admitted, lead).replacing(errand.stale.as_ref());
+        let fill = Fill::new(admitted.writer(length), length, exchange.settings.max_body, space, keeper);
         let (parts, body) = response.into_parts();
-        let not_modified = exchange.asked.conditional
+        if body.is_end_stream() {
+            fill.finish();
+            return self.announced(Response::from_parts(parts, CacheBody::inner(body)), errand, Some(admitted));
+        }
+        let growing = Growing::new(body::source(body), fill);
+        let is_copy_good = exchange.asked.conditional
             && answer::is_not_modified(&exchange.parts, &parts, admitted.terms.response_time);
-        let ttl = admitted.terms.freshness_left(admitted.terms.response_time);
-        if not_modified {
-            Fill::drain(Box::pin(body), fill);
+        if is_copy_good {
+            growing.drain();
             let mut parts = parts;
             parts.status = StatusCode::NOT_MODIFIED;
             precondition::to_not_modified(&mut parts.headers);
-            return self.announced(Response::from_parts(parts, CacheBody::empty()), errand, Some(ttl));
+            return self.announced(Response::from_parts(parts, CacheBody::empty()), errand, Some(admitted));
         }
-        let body = if body.is_end_stream() {
-            fill.finish();
-            CacheBody::inner(body)
-        } else {
-            CacheBody::filling(body, fill, Fill::leave)
-        };
-        self.announced(Response::from_parts(parts, body), errand, Some(ttl))
+        let body = CacheBody::filling(growing.first());
+        self.announced(Response::from_parts(parts, body), errand, Some(admitted))
     }
 
     /// What an entry becomes by a 304, if that is about it.
@@ -315,12 +315,12 @@ impl Fetch {
     }
 
     /// The response with our word on what became of it: stored with so many seconds to live, or not.
-    fn announced<B>(&self, mut response: Response<B>, errand: &Errand, stored: Option<i64>) -> Response<B> {
+    fn announced<B>(&self, mut response: Response<B>, errand: &Errand, stored: Option<&Admitted>) -> Response<B> {
         self.exchange.settings.strip_tags(response.headers_mut());
         if self.exchange.settings.announce {
             let mut status = errand.status(&self.exchange.settings.name);
-            if let Some(ttl) = stored {
-                status = status.stored(true).ttl(ttl);
+            if let Some(Admitted { terms, .. }) = stored {
+                status = status.stored(true).ttl(terms.freshness_left(terms.response_time));
             }
             status.append_to(response.headers_mut());
         }

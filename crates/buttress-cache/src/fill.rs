@@ -1,26 +1,30 @@
 //! An entry that is being filled from a body that passes by.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Weak;
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
-use tokio::runtime::Handle;
+use http::HeaderMap;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache::Space;
+use crate::entry::Entry;
+use crate::growing::Growing;
 use crate::keeper::Keeper;
+use crate::manifest::PART;
+use crate::parts::{Parts, position};
 use crate::policy;
 use crate::writer::EntryWriter;
 
-/// How long a fill may go on after its client has left.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What a reader that lags behind is given at once: more would keep the others waiting while it is copied.
+const COPIED: usize = 64 << 10;
 
 /// The entry so far. It is kept only if the body ends cleanly and as long as it said.
 ///
 /// Dropped earlier, the lead it holds has failed, and a follower tries again.
 pub(crate) struct Fill {
+    /// The head, and the body from the last part on.
     writer: EntryWriter,
+    parts: Parts,
     /// The length that the response announced.
     expected: Option<u64>,
     received: u64,
@@ -30,99 +34,138 @@ pub(crate) struct Fill {
     keeper: Keeper,
 }
 
+/// Why a fill ends before its body does.
+pub(crate) enum GaveUp {
+    /// The body is longer than it said, or than what is stored.
+    TooLong,
+    /// Other fills have taken the memory.
+    NoSpace,
+}
+
 // === impl Fill ===
 
 impl Fill {
     /// Begins a fill. `space` is what the fill may take of the memory that all fills share.
     pub(crate) fn new(writer: EntryWriter, expected: Option<u64>, limit: u64, space: Space, keeper: Keeper) -> Self {
-        Self { writer, expected, received: 0, limit, space, keeper }
+        let parts = keeper.parts();
+        Self { writer, parts, expected, received: 0, limit, space, keeper }
     }
 
-    /// Takes a copy of a frame. `None` when the body turns out not to be one that can be stored.
-    pub(crate) fn take_frame(mut self, frame: &Frame<Bytes>) -> Option<Self> {
-        if let Some(trailers) = frame.trailers_ref() {
-            self.writer.trailers(trailers);
-            return Some(self);
-        }
-        let data = frame.data_ref()?;
+    /// Takes a copy of what came.
+    pub(crate) fn take(&mut self, mut data: &[u8]) -> Result<(), GaveUp> {
         self.received += data.len() as u64;
         let announced = self.expected.is_none_or(|expected| self.received <= expected);
         if !announced || self.received > self.limit {
-            self.keeper.give_up();
-            return None;
+            return Err(GaveUp::TooLong);
         }
         if !self.space.grow(self.received) {
-            self.keeper.let_go();
-            return None;
+            return Err(GaveUp::NoSpace);
+        }
+        self.keeper.received(self.received);
+        while self.writer.body().len() + data.len() >= PART {
+            let (fits, rest) = data.split_at(PART - self.writer.body().len());
+            self.writer.push(fits);
+            self.parts.push(self.writer.take_body());
+            data = rest;
         }
         self.writer.push(data);
-        Some(self)
+        Ok(())
     }
 
-    /// The body has ended: keeps the entry, if nothing is missing.
-    pub(crate) fn finish(self) {
-        if self.is_whole() {
-            let Self { writer, keeper, .. } = self;
-            keeper.keep(writer.finish());
+    /// Keeps the trailers.
+    pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
+        self.writer.trailers(trailers);
+    }
+
+    /// What came after the first `at` bytes, or a beginning of it.
+    pub(crate) fn read(&self, at: u64) -> Option<Bytes> {
+        let (part, within) = position(at);
+        if let Some(part) = self.parts.get(part) {
+            return Some(part.slice(within..));
+        }
+        let rest = &self.writer.body()[within..];
+        (!rest.is_empty()).then(|| Bytes::copy_from_slice(&rest[..rest.len().min(COPIED)]))
+    }
+
+    /// The response without its body, for those who are answered while that still comes.
+    pub(crate) fn head(&self) -> Entry {
+        self.writer.head()
+    }
+
+    /// Ends a fill that comes to nothing.
+    pub(crate) fn give_up(self, why: &GaveUp) {
+        match why {
+            GaveUp::TooLong => self.keeper.give_up(),
+            GaveUp::NoSpace => self.keeper.let_go(),
         }
     }
 
-    fn is_whole(&self) -> bool {
+    /// The body has ended: keeps the entry, if nothing is missing. Answers whether that is so, and gives what came in parts.
+    pub(crate) fn finish(self) -> (bool, Vec<Bytes>) {
+        if !self.is_whole() {
+            return (false, self.into_parts());
+        }
+        let Self { mut writer, mut parts, keeper, .. } = self;
+        if parts.is_empty() {
+            let entry = writer.finish();
+            let body = entry.body();
+            keeper.keep(entry, None);
+            return (true, vec![body]);
+        }
+        let rest = writer.take_body();
+        if !rest.is_empty() {
+            parts.push(rest);
+        }
+        let body = parts.all().to_vec();
+        keeper.keep(writer.finish_with(parts.manifest()), Some(parts));
+        (true, body)
+    }
+
+    /// Ends a fill that has failed. What came of it, in parts.
+    pub(crate) fn into_parts(mut self) -> Vec<Bytes> {
+        let mut parts = self.parts.all().to_vec();
+        parts.push(self.writer.take_body());
+        parts
+    }
+
+    /// Whether all came that was announced.
+    pub(crate) fn is_whole(&self) -> bool {
         self.expected.is_none_or(|expected| expected == self.received)
     }
 
-    /// The client has left: goes on with a fill that is worth it, in a task that the cache bounds in number and time.
-    pub(crate) fn leave<B>(body: Pin<Box<B>>, fill: Self)
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-    {
-        if fill.expected.is_some() && fill.is_whole() {
-            return fill.finish(); // a server that had all it wanted may drop the body without asking for its end
-        }
-        if policy::is_worth_finishing(fill.received, fill.expected, fill.keeper.followers()) {
-            Self::drain(body, fill);
-        }
+    /// Whether all is there although nobody has asked for the end: a server that knows the length does not.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.expected == Some(self.received)
     }
 
-    /// Reads the rest of a body that no client wants.
-    pub(crate) fn drain<B>(body: Pin<Box<B>>, fill: Self)
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-    {
-        let Some(permit) = fill.keeper.background() else { return };
-        let Ok(runtime) = Handle::try_current() else { return }; // the runtime is being shut down
-        runtime.spawn(async move {
-            // Past its time the fill is dropped, and with it the lead: a follower tries again.
-            let _in_time = tokio::time::timeout(PATIENCE, rest(body, fill)).await.is_ok();
-            drop(permit);
-        });
+    /// Whether it should go on when nobody reads the body any more.
+    pub(crate) fn is_worth_finishing(&self) -> bool {
+        policy::is_worth_finishing(self.received, self.expected, self.keeper.followers())
     }
-}
 
-/// Reads a body to its end, for what fills beside it.
-pub(crate) async fn read_to_end<B: Body>(body: B) {
-    let mut body = Box::pin(body);
-    let read = async { while let Some(Ok(_)) = next_frame(&mut body).await {} };
-    let _in_time = tokio::time::timeout(PATIENCE, read).await.is_ok();
-}
+    /// Whether others may read along: only where it is known that all of it can be kept for them.
+    pub(crate) fn may_be_shared(&self) -> bool {
+        self.expected.is_some_and(|expected| expected <= self.limit) && self.keeper.is_current()
+    }
 
-async fn rest<B>(mut body: Pin<Box<B>>, fill: Fill)
-where
-    B: Body<Data = Bytes>,
-{
-    let mut fill = Some(fill);
-    while let Some(filling) = fill.take() {
-        match next_frame(&mut body).await {
-            Some(Ok(frame)) => fill = filling.take_frame(&frame),
-            Some(Err(_)) => return,
-            None => return filling.finish(),
+    /// Whether what it fills was not forgotten meanwhile.
+    pub(crate) fn is_current(&self) -> bool {
+        self.keeper.is_current()
+    }
+
+    /// Tells those who wait for it that they can read along, if they can.
+    pub(crate) fn share(&self, growing: Weak<Growing>) {
+        if self.may_be_shared() {
+            self.keeper.share(growing);
         }
     }
-}
 
-/// The next frame of a body.
-pub(crate) fn next_frame<B: Body>(
-    body: &mut Pin<Box<B>>,
-) -> impl Future<Output = Option<Result<Frame<B::Data>, B::Error>>> {
-    std::future::poll_fn(|cx| body.as_mut().poll_frame(cx))
+    /// The length that the response announced.
+    pub(crate) fn expected(&self) -> Option<u64> {
+        self.expected
+    }
+
+    pub(crate) fn background(&self) -> Option<OwnedSemaphorePermit> {
+        self.keeper.background()
+    }
 }

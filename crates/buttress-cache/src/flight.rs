@@ -6,6 +6,8 @@
 //!                     │  │ open()
 //!                     │  └───────────────────────▶ open:   followers call for themselves, nobody queues
 //!                     │ fail(), or the leader is dropped
+//!                     │  │ share(body)
+//!                     │  └───────────────────────▶ shared: followers read along, or wait for the end
 //!                     └──────────────────────────▶ failed: one follower leads the next try
 //! ```
 //!
@@ -14,11 +16,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::watch;
 
 use crate::entry::Entry;
+use crate::growing::Growing;
 use crate::lease::Right;
 
 const SHARDS: usize = 64;
@@ -70,7 +73,14 @@ pub(crate) enum Landing {
     Vanished,
 }
 
-type State = Option<Landing>;
+/// How far a flight is.
+#[derive(Clone)]
+enum State {
+    UnderWay,
+    /// Its body comes, and others may read along. Weak: a body that nobody reads any more is not kept by those who might.
+    Shared(Weak<Growing>),
+    Ended(Landing),
+}
 
 // === impl Flights ===
 
@@ -88,7 +98,7 @@ impl Flights {
         if let Some(state) = shard.get(&key) {
             return Join::Follow(Follow { state: state.clone() });
         }
-        let (sender, receiver) = watch::channel(None);
+        let (sender, receiver) = watch::channel(State::UnderWay);
         shard.insert(key, receiver);
         Join::Lead(self.given(key, plain, Some(sender)))
     }
@@ -155,6 +165,13 @@ impl Lead {
         self.end(Landing::Landed(entry));
     }
 
+    /// Tells the followers that the body comes, and that they can read along.
+    pub(crate) fn share(&self, growing: Weak<Growing>) {
+        if let Some(state) = &self.state {
+            state.send_replace(State::Shared(growing));
+        }
+    }
+
     /// Sends every follower on its own way; the lead itself may still store what it fetches.
     pub(crate) fn open(&mut self) {
         self.end(Landing::Open);
@@ -169,7 +186,7 @@ impl Lead {
         let Some(state) = self.state.take() else { return };
         // First out of the map, then the news: whoever is woken and joins again finds no flight that has ended.
         self.flights.shard(self.key).remove(&self.key);
-        state.send_replace(Some(landing));
+        state.send_replace(State::Ended(landing));
     }
 }
 
@@ -182,11 +199,19 @@ impl Drop for Lead {
 // === impl Follow ===
 
 impl Follow {
+    /// Waits until the body comes. `None` when the flight has ended before.
+    pub(crate) async fn shared(&mut self) -> Option<Arc<Growing>> {
+        match &*self.state.wait_for(|state| !matches!(state, State::UnderWay)).await.ok()? {
+            State::Shared(growing) => growing.upgrade(),
+            State::UnderWay | State::Ended(_) => None,
+        }
+    }
+
     /// Waits until the flight has ended.
-    pub(crate) async fn landing(mut self) -> Landing {
-        match self.state.wait_for(Option::is_some).await {
-            Ok(state) => state.clone().unwrap_or(Landing::Vanished),
-            Err(_) => Landing::Vanished,
+    pub(crate) async fn landing(&mut self) -> Landing {
+        match self.state.wait_for(|state| matches!(state, State::Ended(_))).await.as_deref() {
+            Ok(State::Ended(landing)) => landing.clone(),
+            Ok(State::UnderWay | State::Shared(_)) | Err(_) => Landing::Vanished,
         }
     }
 }
@@ -211,7 +236,7 @@ mod tests {
     async fn a_dropped_lead_lets_a_follower_lead() {
         let flights = Flights::new();
         let lead = flights.lead(7, 7).expect("the first leads");
-        let waiting = follow(&flights, 7);
+        let mut waiting = follow(&flights, 7);
         assert_eq!(lead.followers(), 1);
         drop(lead);
         assert!(matches!(waiting.landing().await, Landing::Vanished));
@@ -222,7 +247,7 @@ mod tests {
     async fn an_opened_flight_does_not_queue_the_next() {
         let flights = Flights::new();
         let mut lead = flights.lead(7, 7).expect("the first leads");
-        let waiting = follow(&flights, 7);
+        let mut waiting = follow(&flights, 7);
         lead.open();
         assert!(matches!(waiting.landing().await, Landing::Open));
         assert!(flights.lead(7, 7).is_some());

@@ -1,6 +1,6 @@
 //! Keeping what was fetched: here, in Redis, and for those who wait.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use metrics::counter;
@@ -11,9 +11,12 @@ use crate::cache::{Cache, Place};
 use crate::entry::Entry;
 use crate::exchange::Exchange;
 use crate::flight::Lead;
+use crate::growing::Growing;
 use crate::key::Key;
 use crate::lease::Right;
 use crate::ledger::Verdict;
+use crate::manifest::Manifest;
+use crate::parts::{self, Parts};
 use crate::record::Record;
 use crate::stamps::LONGEST_FILL;
 use crate::tag::Tag;
@@ -27,6 +30,8 @@ pub(crate) struct Keeper {
     /// How long the entry may be of use.
     keep: Duration,
     times: Times,
+    /// The parts of the entry whose place is taken.
+    replaces: Option<Manifest>,
 }
 
 /// The list of a URI's variants, to be kept beside one of them.
@@ -41,12 +46,27 @@ struct List {
 impl Keeper {
     pub(crate) fn new(exchange: &Exchange, admitted: &Admitted, lead: Lead) -> Self {
         let cache = exchange.cache.clone();
-        Self { cache, place: admitted.place.clone(), lead, keep: admitted.keep, times: admitted.times }
+        let (keep, times) = (admitted.keep, admitted.times);
+        Self { cache, place: admitted.place.clone(), lead, keep, times, replaces: None }
+    }
+
+    /// What takes the place of a stale entry.
+    pub(crate) fn replacing(mut self, stale: Option<&Entry>) -> Self {
+        self.replaces = stale.and_then(Entry::manifest);
+        self
+    }
+
+    /// Where the parts of a large body are put as they come.
+    pub(crate) fn parts(&self) -> Parts {
+        let shared = self.lead.right.as_ref().map(|_| (self.place.key.clone(), self.keep));
+        Parts::new(&self.cache, shared)
     }
 
     /// Keeps the entry here and in Redis, and hands it to those who wait.
-    pub(crate) fn keep(self, entry: Entry) {
-        let Self { cache, place, mut lead, keep, times } = self;
+    ///
+    /// `parts` are those of its body, if it has them and they are new.
+    pub(crate) fn keep(self, entry: Entry, parts: Option<Parts>) {
+        let Self { cache, place, mut lead, keep, times, replaces } = self;
         let (now, as_of) = (cache.now(), times.moment.version);
         let took_long = now.duration_since(times.sent).is_ok_and(|took| took > LONGEST_FILL);
         let is_purged = || cache.coherence().judge_leniently(&entry) == Verdict::Gone;
@@ -57,6 +77,9 @@ impl Keeper {
         let (right, local) = (lead.right.take(), place.local);
         if cache.shared().is_none() {
             cache.coherence().stamp_all(entry.tags(), entry.generation(), now);
+        }
+        if let Some(parts) = &parts {
+            parts.keep_here(as_of);
         }
         cache.memory().keep(local, Record::Entry(entry.clone()), now, as_of);
         if !lead.is_current() {
@@ -73,8 +96,12 @@ impl Keeper {
         });
         lead.land(entry.clone());
         if let Some(right) = right {
-            let (writer, bytes) = (cache.clone(), entry.bytes().len());
+            let (writer, bytes, key) = (cache.clone(), entry.bytes().len(), place.key.clone());
             cache.later(bytes, async move {
+                if !has_parts(&writer, &place.key, &entry, parts, keep).await {
+                    counter!("buttress_cache_writes_skipped_total").increment(1);
+                    return; // dropped, the right lets another process try
+                }
                 let tags: Vec<_> = entry.tags().collect();
                 let is_stored = stamp(&writer, &tags, &entry, keep).await
                     && write(&writer, right, &place.key, entry, keep, list).await;
@@ -83,6 +110,8 @@ impl Keeper {
                     counter!("buttress_cache_fills_outdated_total").increment(1);
                     writer.memory().forget(local);
                     tags.iter().for_each(|tag| writer.coherence().forget_tag(tag));
+                } else if let Some(replaced) = replaces {
+                    parts::replaced(&writer, &key, &replaced).await;
                 }
             });
         }
@@ -97,6 +126,23 @@ impl Keeper {
     /// There is no room for it at the moment: nobody should wait for this one.
     pub(crate) fn let_go(mut self) {
         self.lead.open();
+    }
+
+    /// Says how many bytes have come.
+    pub(crate) fn received(&self, bytes: u64) {
+        if let Some(Right::Lease(lease)) = &self.lead.right {
+            lease.received(bytes);
+        }
+    }
+
+    /// Whether what it keeps was not forgotten meanwhile.
+    pub(crate) fn is_current(&self) -> bool {
+        self.lead.is_current()
+    }
+
+    /// Tells those who wait that they can read along.
+    pub(crate) fn share(&self, growing: Weak<Growing>) {
+        self.lead.share(growing);
     }
 
     pub(crate) fn followers(&self) -> usize {
@@ -125,6 +171,15 @@ async fn write(cache: &Cache, right: Right, key: &Key, entry: Entry, keep: Durat
     match right.take_if(|right| right.is_for(&plain)) {
         Some(right) => right.fill(&record, keep).await,
         None => done("replace", redis.replace(&plain, head, &record, keep).await),
+    }
+}
+
+/// Whether all that the entry consists of is in Redis.
+async fn has_parts(cache: &Cache, key: &Key, entry: &Entry, parts: Option<Parts>, keep: Duration) -> bool {
+    match (entry.manifest(), parts) {
+        (None, _) => true,
+        (Some(_), Some(parts)) => parts.keep().await,
+        (Some(manifest), None) => parts::prolong(cache, key, &manifest, keep).await,
     }
 }
 

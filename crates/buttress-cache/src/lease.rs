@@ -13,6 +13,8 @@
 //! fill goes on.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,8 +27,11 @@ use crate::record::Record;
 
 /// How long a process that has died keeps the others from trying.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
-/// For half a minute, as long as a fill may go on without its client.
+/// For half a minute since the fill moved last, and ten minutes in all.
 const RENEWALS: u32 = 60;
+const MOST_RENEWALS: u32 = 1200;
+/// What has to come between two renewals for a fill to have moved: a body that trickles keeps a key from everybody.
+const MOVED: u64 = 64 << 10;
 /// A lease survives two renewals that fail.
 const RENEWAL: Duration = Duration::from_millis(500);
 
@@ -58,6 +63,8 @@ pub(crate) struct Lease {
     key: Key,
     token: Bytes,
     renewal: Option<JoinHandle<()>>,
+    /// How many bytes of what it is for have come.
+    received: Arc<AtomicU64>,
 }
 
 // === impl Right ===
@@ -92,14 +99,21 @@ impl Lease {
     /// A lease that was just given, renewed until it is dropped.
     pub(crate) fn new(cache: &Cache, key: &Key, token: Bytes) -> Self {
         let (cache, key) = (cache.clone(), key.clone());
-        let renewal =
-            Handle::try_current().ok().map(|runtime| runtime.spawn(renew(cache.clone(), key.clone(), token.clone())));
-        Self { cache, key, token, renewal }
+        let received = Arc::default();
+        let renewal = Handle::try_current()
+            .ok()
+            .map(|runtime| runtime.spawn(renew(cache.clone(), key.clone(), token.clone(), Arc::clone(&received))));
+        Self { cache, key, token, renewal, received }
     }
 
     /// A word that no other claim of any process has.
     pub(crate) fn token() -> Bytes {
         Bytes::copy_from_slice(&rand::random::<u128>().to_le_bytes())
+    }
+
+    /// Says how many bytes have come: for as long as there are more, the lease is renewed.
+    pub(crate) fn received(&self, bytes: u64) {
+        self.received.store(bytes, Ordering::Relaxed);
     }
 
     /// Stores the record and ends the lease. False if it was lost: then somebody knows better.
@@ -154,10 +168,17 @@ impl fmt::Debug for Lease {
 }
 
 /// Not for ever: a client that reads slowly must not keep a key from everybody.
-async fn renew(cache: Cache, key: Key, token: Bytes) {
+async fn renew(cache: Cache, key: Key, token: Bytes, received: Arc<AtomicU64>) {
     let Some(redis) = cache.shared() else { return };
-    for _ in 0..RENEWALS {
+    let (mut since_moved, mut seen) = (0, 0);
+    for _ in 0..MOST_RENEWALS {
         tokio::time::sleep(RENEWAL).await;
+        let now = received.load(Ordering::Relaxed);
+        since_moved = if now >= seen + MOVED { 0 } else { since_moved + 1 };
+        seen = now;
+        if since_moved == RENEWALS {
+            return;
+        }
         // An error is no loss: the lease outlives some of them.
         if matches!(redis.renew(&key, &token).await, Ok(false)) {
             return;

@@ -79,6 +79,7 @@ mod audit;
 
 mod key;
 mod record;
+mod manifest;
 mod entry;
 mod writer;
 mod terms;
@@ -97,12 +98,16 @@ mod listen;
 mod flight;
 mod lease;
 mod fill;
+mod parts;
+mod growing;
+mod reader;
 mod keeper;
 mod heads;
 mod memory;
 mod redis;
 mod stamps;
 
+mod assembly;
 mod body;
 
 pub use audit::{Audit, Finding};

@@ -1,12 +1,14 @@
 //! The embedded store: records in this process, bounded in bytes.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::key::Key;
+use crate::manifest::Part;
 use crate::millis::to_millis;
 use crate::record::Record;
 
@@ -76,6 +78,14 @@ impl Memory {
         let forgotten =
             matches!(record, Record::Pass) && to_millis(now).saturating_sub(since) >= PASS.as_millis() as u64;
         (!forgotten && record.is_for(key)).then_some(Found { record, since, as_of })
+    }
+
+    /// A part of a large body, if it is here.
+    pub(crate) fn part(&self, local: u128) -> Option<Arc<Part>> {
+        match self.slots.get(&local)?.record {
+            Record::Part(part) => Some(part),
+            _ => None,
+        }
     }
 
     /// Keeps a record that was read or begun under a version. One that is larger than a shard is not kept.

@@ -248,6 +248,14 @@ impl Bypass {
     }
 }
 
+/// How long those who wait for a short body wait for the whole of it: read along, they would share its errors too.
+pub(crate) const SOON: Duration = Duration::from_millis(100);
+
+/// Whether a body is likely to be whole in a moment.
+pub(crate) fn is_soon_there(length: u64) -> bool {
+    length <= SMALL_REST
+}
+
 /// Whether a fill goes on when its client has left: when others wait for it, when little is missing, or when more
 /// than half has come.
 pub(crate) fn is_worth_finishing(received: u64, expected: Option<u64>, followers: usize) -> bool {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::entry::{Entry, Malformed};
 use crate::key::Key;
+use crate::manifest::Part;
 use crate::variants::Variants;
 
 /// What lies under a key.
@@ -17,6 +18,8 @@ pub(crate) enum Record {
     Variants(Arc<Variants>),
     /// Nothing that could be shared came of the last request: do not queue for it.
     Pass,
+    /// A part of a large body; under a key that no request has.
+    Part(Arc<Part>),
 }
 
 /// `magic | version | kind` of a [`Record::Pass`], which is all of it.
@@ -43,6 +46,7 @@ impl Record {
             Self::Entry(entry) => entry.bytes().clone(),
             Self::Variants(variants) => variants.encode(),
             Self::Pass => Bytes::from_static(PASS),
+            Self::Part(part) => part.encode(),
         }
     }
 
@@ -52,6 +56,7 @@ impl Record {
             Self::Entry(entry) => entry.key() == key.text(),
             Self::Variants(variants) => variants.key() == key.text(),
             Self::Pass => true, // costs a wrong key its place in the queue, nothing else
+            Self::Part(_) => false,
         }
     }
 
@@ -61,6 +66,7 @@ impl Record {
             Self::Entry(entry) => entry.bytes().len(),
             Self::Variants(variants) => variants.len(),
             Self::Pass => PASS.len(),
+            Self::Part(part) => part.len(),
         }
     }
 }

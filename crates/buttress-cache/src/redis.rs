@@ -7,13 +7,15 @@ use buttress_redis::{Error, Mode, Redis, Reply, SEAL_LEN, Script, seal, unseal};
 use bytes::Bytes;
 use metrics::counter;
 
-use crate::entry::SUM_AT;
+use crate::entry::{Malformed, SUM_AT};
 use crate::key::{self, Key};
 use crate::lease::LEASE;
+use crate::manifest::{Manifest, Part};
 use crate::record::Record;
 
 static FILL: Script = Script::new("fill", include_str!("scripts/fill.lua"));
 static FORGET: Script = Script::new("forget", include_str!("scripts/forget.lua"));
+static PARTS: Script = Script::new("parts", include_str!("scripts/parts.lua"));
 static CLAIM: Script = Script::new("lease", include_str!("scripts/lease.lua"));
 static RELEASE: Script = Script::new("release", include_str!("scripts/release.lua"));
 static RENEW: Script = Script::new("renew", include_str!("scripts/renew.lua"));
@@ -116,9 +118,50 @@ impl RedisStore {
         Ok(())
     }
 
+    /// Writes a part of a large body.
+    pub(crate) async fn put_part(
+        &self,
+        key: &Key,
+        manifest: &Manifest,
+        index: u32,
+        part: &Part,
+        keep: Duration,
+    ) -> Result<(), Error> {
+        let name = manifest.redis(&key.redis(&self.prefix), index);
+        self.redis.set(name, part.encode(), Some(keep), Mode::Always).await?;
+        Ok(())
+    }
+
+    /// A part of a large body.
+    pub(crate) async fn part(&self, key: &Key, manifest: &Manifest, index: u32) -> Result<Option<Part>, Error> {
+        let found = self.redis.get(manifest.redis(&key.redis(&self.prefix), index)).await?;
+        Ok(found.and_then(|bytes| self.readable(Part::decode(&self.detached(bytes)))))
+    }
+
+    /// Whether all parts of a body are there. With a time, lets them live so long from now.
+    pub(crate) async fn touch_parts(
+        &self,
+        key: &Key,
+        manifest: &Manifest,
+        keep: Option<Duration>,
+    ) -> Result<bool, Error> {
+        let record = key.redis(&self.prefix);
+        let names: Vec<_> = (0..manifest.count()).map(|index| manifest.redis(&record, index)).collect();
+        let keep = keep.map_or_else(Bytes::new, |keep| number(millis(keep)));
+        let found = self.redis.run(&PARTS, &names, &[keep]).await?.as_int();
+        Ok(found == Some(i64::from(manifest.count())))
+    }
+
     fn record(&self, bytes: Bytes, key: &Key) -> Option<Record> {
-        let bytes = if self.copies { Bytes::copy_from_slice(&bytes) } else { bytes };
-        let record = Record::decode(bytes, key);
+        self.readable(Record::decode(self.detached(bytes), key))
+    }
+
+    /// Without the socket's buffer, if the bytes are to be kept.
+    fn detached(&self, bytes: Bytes) -> Bytes {
+        if self.copies { Bytes::copy_from_slice(&bytes) } else { bytes }
+    }
+
+    fn readable<T>(&self, record: Result<T, Malformed>) -> Option<T> {
         if let Err(why) = &record {
             counter!("buttress_cache_bad_records_total", "reason" => why.as_str()).increment(1);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use buttress_core::ResponseFuture;
+use buttress_core::{BoxError, ResponseFuture};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -45,7 +45,7 @@ where
     S::Future: Send + 'static,
     S::Error: Send + 'static,
     B: Body + Send + 'static,
-    R: Body<Data = Bytes> + Send + 'static,
+    R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<CacheBody<R>>;
     type Error = S::Error;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::block;
-use crate::entry::{ELSEWHERE, Entry, FIXED, GENERATION_AT, Lengths, MARK, SUM_AT, checksum};
+use crate::entry::{ELSEWHERE, Entry, FIXED, GENERATION_AT, LARGE, Lengths, MARK, SUM_AT, checksum};
 use crate::key::Key;
 use crate::ledger::Generation;
+use crate::manifest::Manifest;
 use crate::tag::Tag;
 use crate::terms::{self, Terms};
 
@@ -69,6 +71,26 @@ impl EntryWriter {
         self.lengths.body = narrow(self.lengths.body as usize + data.len());
     }
 
+    /// The body so far.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.out[self.out.len() - self.lengths.body as usize..]
+    }
+
+    /// Takes the body out: the entry goes on without it.
+    pub(crate) fn take_body(&mut self) -> Bytes {
+        let body = Bytes::copy_from_slice(self.body());
+        self.out.truncate(self.out.len() - body.len());
+        self.lengths.body = 0;
+        body
+    }
+
+    /// The entry as it would be without a body and trailers.
+    pub(crate) fn head(&self) -> Entry {
+        let out = self.out[..self.out.len() - self.lengths.body as usize].to_vec();
+        let lengths = Lengths { body: 0, ..self.lengths };
+        Self { out, lengths, trailers: Vec::new() }.finish()
+    }
+
     /// Keeps the trailers.
     pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
         block::encode(trailers, &mut self.trailers);
@@ -84,6 +106,15 @@ impl EntryWriter {
         let sum = checksum(&out);
         out[SUM_AT..FIXED].copy_from_slice(&sum.to_le_bytes());
         Entry::written(out.into()).expect("what was just written can be read")
+    }
+
+    /// The entry, whose body lies in parts.
+    pub(crate) fn finish_with(mut self, manifest: Manifest) -> Entry {
+        self.out.truncate(self.out.len() - self.lengths.body as usize);
+        self.lengths.body = 0;
+        self.out[..LARGE.len()].copy_from_slice(&LARGE);
+        self.push(&manifest.write());
+        self.finish()
     }
 }
 

@@ -9,6 +9,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
+/// An error of any kind, as tower and hyper pass it on.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 pin_project! {
     /// The inner service's body, untouched, or a complete one of the layer's own.
     ///

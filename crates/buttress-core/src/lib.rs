@@ -20,7 +20,7 @@ mod refusal;
 mod body;
 mod future;
 
-pub use body::EitherBody;
+pub use body::{BoxError, EitherBody};
 pub use clock::{Clock, ManualClock};
 pub use future::ResponseFuture;
 pub use outage::Outage;
