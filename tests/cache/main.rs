@@ -13,6 +13,8 @@ mod poisoning;
 mod purging;
 mod redis;
 mod reuse;
+mod shadow;
 mod sharing;
 mod streaming;
+mod traces;
 mod variants;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use buttress_core::BoxError;
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use crate::assembly::Assembly;
 use crate::growing::Source;
 use crate::reader::Reader;
+use crate::shadow::Comparison;
 
 pin_project! {
     /// The body of a response that went through the cache.
@@ -35,6 +36,7 @@ pin_project! {
         Stored { data: Option<Bytes>, trailers: Option<HeaderMap> },
         Assembled { parts: Box<Assembly> },
         Filling { reader: Reader },
+        Compared { body: Pin<Box<CacheBody<B>>>, comparison: Option<Box<Comparison>> },
     }
 }
 
@@ -61,6 +63,19 @@ impl<B> CacheBody<B> {
         Self::stored(Bytes::new(), None)
     }
 
+    /// A body that is compared with a stored one while it is read.
+    pub(crate) fn compared(body: Self, comparison: Comparison) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>>,
+    {
+        if body.is_end_stream() {
+            comparison.finish(); // nobody will ask for the end
+            return body;
+        }
+        let (body, comparison) = (Box::pin(body), Some(Box::new(comparison)));
+        Self { kind: Kind::Compared { body, comparison } }
+    }
+
     /// A body that is stored while it is read.
     pub(crate) fn filling(reader: Reader) -> Self {
         Self { kind: Kind::Filling { reader } }
@@ -83,6 +98,24 @@ where
             }
             KindProj::Assembled { parts } => parts.poll_frame(cx),
             KindProj::Filling { reader } => reader.poll_frame(cx),
+            KindProj::Compared { body, comparison } => {
+                let frame = ready!(body.as_mut().poll_frame(cx));
+                match &frame {
+                    Some(Ok(frame)) => {
+                        if let (Some(comparison), Some(data)) = (comparison.as_mut(), frame.data_ref()) {
+                            comparison.take(data);
+                        }
+                    }
+                    Some(Err(_)) => *comparison = None,
+                    None => {}
+                }
+                if (frame.is_none() || body.is_end_stream())
+                    && let Some(comparison) = comparison.take()
+                {
+                    comparison.finish();
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 
@@ -92,6 +125,7 @@ where
             Kind::Stored { data, trailers } => data.is_none() && trailers.is_none(),
             Kind::Assembled { parts } => parts.is_end_stream(),
             Kind::Filling { reader } => reader.is_end_stream(),
+            Kind::Compared { body, .. } => body.is_end_stream(),
         }
     }
 
@@ -101,6 +135,7 @@ where
             Kind::Stored { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
             Kind::Assembled { parts } => parts.size_hint(),
             Kind::Filling { reader } => reader.size_hint(),
+            Kind::Compared { body, .. } => body.size_hint(),
         }
     }
 }
@@ -112,6 +147,7 @@ impl<B> fmt::Debug for CacheBody<B> {
             Kind::Stored { .. } => "CacheBody::Stored",
             Kind::Assembled { .. } => "CacheBody::Assembled",
             Kind::Filling { .. } => "CacheBody::Filling",
+            Kind::Compared { .. } => "CacheBody::Compared",
         })
     }
 }

@@ -21,6 +21,7 @@ use http::{Request, Response, StatusCode, request};
 use http_body::Body;
 use metrics::counter;
 use tower_service::Service;
+use tracing::Instrument as _;
 
 use crate::answer::{self, Asking, Kept};
 use crate::body::CacheBody;
@@ -28,18 +29,14 @@ use crate::cache::{Cache, Place};
 use crate::entry::Entry;
 use crate::errand::{self, Errand};
 use crate::fetch::Fetch;
-use crate::flight::{Follow, Join, Landing, Lead};
-use crate::growing::Growing;
+use crate::flight::{Join, Lead};
 use crate::layer::Settings;
 use crate::lease::{Claim, Right};
-use crate::ledger::Verdict;
 use crate::lookup::{Peek, Sure};
 use crate::policy::{self, Asked};
 use crate::reader::Reader;
 use crate::record::Record;
-
-/// After so many turns in vain a request goes its own way.
-const MOST_TRIES: u32 = 2;
+use crate::turn::{Claimed, Waited};
 
 /// A request that the cache is asked for.
 pub(crate) struct Exchange {
@@ -62,30 +59,6 @@ enum Step {
     Nothing(Forward),
     /// The URI varies: look under the place that the exchange now has.
     Further,
-}
-
-/// How a request that waited for another one goes on.
-enum Waited {
-    /// With this entry.
-    Served(Entry),
-    /// With this entry, whose body comes.
-    Reads(Entry, Reader),
-    /// From the beginning.
-    Again,
-    /// To the service, on its own.
-    Alone,
-    /// To the service, without storing: it has waited too long.
-    TooLong,
-}
-
-/// What a request that leads in this process comes to in the fleet.
-enum Claimed {
-    /// It leads there too, or Redis is away.
-    Lead(Lead),
-    /// Another process has filled the key: look again.
-    Again,
-    /// Another process took too long.
-    TooLong,
 }
 
 // === impl Exchange ===
@@ -242,111 +215,9 @@ impl Exchange {
         }
     }
 
-    /// Takes the lead, alone where nobody should wait for this request.
-    fn join(&self, tries: u32) -> Join {
-        if self.pass || tries > MOST_TRIES || !self.asked.may_be_waited_for() {
-            return Join::Lead(self.alone());
-        }
-        self.cache.flights().join(self.place.local, self.place.plain())
-    }
-
-    fn alone(&self) -> Lead {
-        self.cache.flights().alone(self.place.local, self.place.plain())
-    }
-
-    async fn wait(&self, mut follow: Follow, tries: &mut u32) -> Waited {
-        let outcome = async {
-            match follow.shared().await {
-                Some(growing) => self.share(&growing, &mut follow).await,
-                None => Err(follow.landing().await),
-            }
-        };
-        let landing = match tokio::time::timeout(self.settings.wait, outcome).await {
-            Ok(Ok(waited)) => return waited,
-            Ok(Err(landing)) => landing,
-            Err(_) => return Waited::TooLong,
-        };
-        match landing {
-            Landing::Landed(entry) if self.is_served_by(&entry) && self.cache.has_all_here(&entry) => {
-                Waited::Served(entry)
-            }
-            Landing::Landed(_) => {
-                *tries += 1; // another variant's, perhaps
-                Waited::Again
-            }
-            Landing::Open => Waited::Alone,
-            Landing::Failed => {
-                *tries += 2; // one leads a second try; when that fails too, everybody goes
-                if *tries > MOST_TRIES { Waited::Alone } else { Waited::Again }
-            }
-            Landing::Vanished => Waited::Again,
-        }
-    }
-
-    /// Reads along while the body comes, if it is for this request; if not, waits for the end.
-    async fn share(&self, growing: &Arc<Growing>, follow: &mut Follow) -> Result<Waited, Landing> {
-        if growing.expected().is_some_and(policy::is_soon_there)
-            && let Ok(landing) = tokio::time::timeout(policy::SOON, follow.landing()).await
-        {
-            return Err(landing);
-        }
-        let Some(head) = growing.head() else {
-            // Changed since, or just ended.
-            return if growing.is_outdated() { Ok(Waited::Alone) } else { Err(follow.landing().await) };
-        };
-        if !self.is_served_by(&head) {
-            return Err(follow.landing().await);
-        }
-        match growing.attach() {
-            Some(reader) => Ok(Waited::Reads(head, reader)),
-            None => Err(follow.landing().await),
-        }
-    }
-
-    /// Gets the right to fill the key in Redis, too. While another process fills it, whoever may waits for it.
-    async fn claim(&self, mut lead: Lead, stale: Option<&Entry>, tries: u32) -> Claimed {
-        if self.cache.shared().is_none() || tries > MOST_TRIES {
-            return Claimed::Lead(lead);
-        }
-        if !self.asked.may_be_stored(&self.settings) {
-            return Claimed::Lead(lead); // it keeps nobody waiting, here or elsewhere
-        }
-        if self.pass {
-            lead.right = Some(Right::Mark(self.cache.clone(), self.place.key.clone()));
-            return Claimed::Lead(lead);
-        }
-        let until_filled = async {
-            loop {
-                match self.cache.claim(&self.place.key, self.place.local, stale).await {
-                    Claim::Mine(lease) => return Some(Some(lease)),
-                    Claim::Away => return Some(None),
-                    Claim::Found => return None,
-                    Claim::Held if !self.asked.may_be_waited_for() => return Some(None),
-                    Claim::Held => tokio::time::sleep(policy::pause_between_claims(rand::random())).await,
-                }
-            }
-        };
-        match tokio::time::timeout(self.settings.wait, until_filled).await {
-            Ok(Some(lease)) => {
-                lead.right = lease.map(Right::Lease);
-                Claimed::Lead(lead)
-            }
-            Ok(None) => Claimed::Again,
-            Err(_) => Claimed::TooLong,
-        }
-    }
-
     /// Whether nothing that can be shared came of this key lately.
     pub(crate) fn is_passed(&self) -> bool {
         self.pass
-    }
-
-    /// Whether what another request fetched answers this one.
-    fn is_served_by(&self, entry: &Entry) -> bool {
-        // What was purged while it was fetched is for those who asked before.
-        let is_current = self.cache.coherence().judge_leniently(entry) == Verdict::Current;
-        let is_ours = entry.key() == self.place.key.text();
-        is_ours && is_current && self.decide(entry, false, self.cache.now()) == Reuse::Fresh
     }
 
     /// Whether this request refreshes an entry that is fresh still. The die is thrown once.
@@ -382,7 +253,8 @@ impl Exchange {
     {
         let Some(permit) = self.cache.background() else { return };
         let Some(mut lead) = self.cache.flights().lead(self.place.local, self.place.plain()) else { return };
-        tokio::spawn(async move {
+        let span = tracing::debug_span!("cache.refresh", uri = %self.parts.uri);
+        let refresh = async move {
             // One process of the fleet does it. The others find its result when they look next.
             match self.cache.claim(&self.place.key, self.place.local, Some(&stale)).await {
                 Claim::Held | Claim::Found => return,
@@ -391,7 +263,8 @@ impl Exchange {
             }
             Fetch::of(self).refresh(inner, body, stale, lead).await;
             drop(permit);
-        });
+        };
+        tokio::spawn(refresh.instrument(span));
     }
 
     fn hit<R>(&self, entry: &Entry, now: SystemTime) -> Response<CacheBody<R>> {

@@ -17,15 +17,14 @@
 //! ```
 
 use std::fmt;
-use std::time::Duration;
 
 use buttress_rfc9111::reuse::{self, OnMiss, Reuse};
-use http::{StatusCode, request};
+use http::request;
 
-use crate::entry::Entry;
 use crate::exchange::Exchange;
 use crate::layer::CacheLayer;
 use crate::policy::{self, Plan};
+use crate::stored::Stored;
 
 /// What would become of a request.
 #[derive(Clone, Debug)]
@@ -34,17 +33,6 @@ pub struct Explanation {
     reason: &'static str,
     key: Option<String>,
     stored: Option<Stored>,
-}
-
-/// The stored response that a request finds.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    status: StatusCode,
-    age: Duration,
-    fresh_for: i64,
-    length: u64,
-    tags: usize,
-    varies_on: Vec<String>,
 }
 
 // === impl CacheLayer ===
@@ -82,21 +70,8 @@ impl Exchange {
             Err(why) => Explanation::of("fetched", why.as_str()),
         };
         explanation.key = Some(self.place.key.digest());
-        explanation.stored = found.ok().map(|(entry, _)| self.stored(&entry));
+        explanation.stored = found.ok().map(|(entry, soft)| self.stored(&entry, soft));
         explanation
-    }
-
-    fn stored(&self, entry: &Entry) -> Stored {
-        let (terms, now) = (entry.terms(), self.cache.now());
-        let variants = self.place.variants.as_ref().map(|(_, variants)| variants);
-        Stored {
-            status: entry.status(),
-            age: terms.age(now),
-            fresh_for: terms.freshness_left(now),
-            length: entry.body_len(),
-            tags: entry.tags().count(),
-            varies_on: variants.map(|list| list.fields().names().map(str::to_owned).collect()).unwrap_or_default(),
-        }
     }
 }
 
@@ -136,45 +111,5 @@ impl Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.outcome, self.reason)
-    }
-}
-
-// === impl Stored ===
-
-impl Stored {
-    /// Its status.
-    #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// How old it is.
-    #[must_use]
-    pub const fn age(&self) -> Duration {
-        self.age
-    }
-
-    /// For how many seconds it stays fresh; negative when it is stale.
-    #[must_use]
-    pub const fn fresh_for(&self) -> i64 {
-        self.fresh_for
-    }
-
-    /// The length of its body, in bytes.
-    #[must_use]
-    pub const fn body_len(&self) -> u64 {
-        self.length
-    }
-
-    /// By how many tags and groups it can be purged.
-    #[must_use]
-    pub const fn tags(&self) -> usize {
-        self.tags
-    }
-
-    /// The request fields that its URI varies on.
-    #[must_use]
-    pub fn varies_on(&self) -> &[String] {
-        &self.varies_on
     }
 }

@@ -14,6 +14,7 @@ use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use metrics::counter;
 use tower_service::Service;
+use tracing::Instrument as _;
 
 use crate::admit::{Admission, Admitted, Times};
 use crate::answer;
@@ -68,7 +69,8 @@ impl Fetch {
         // It may have waited since it was found. What is purged from here on is younger than what comes of this.
         errand.stale.take_if(|stale| self.exchange.cache.coherence().judge_leniently(stale) == Verdict::Gone);
         let request = Request::from_parts(self.outgoing(&errand), body);
-        let result = inner.call(request).await;
+        let span = tracing::debug_span!("cache.fetch", why = errand.why.as_str(), uri = %self.exchange.parts.uri);
+        let result = inner.call(request).instrument(span).await;
         let received = self.exchange.cache.now();
         match result {
             Ok(response) => Ok(self.on_response(Fetched { response, errand, received })),

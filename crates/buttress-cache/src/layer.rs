@@ -14,6 +14,7 @@ use tower_layer::Layer;
 use crate::cache::Cache;
 use crate::key::Key;
 use crate::service::CacheService;
+use crate::shadow::ShadowReport;
 
 /// The largest value of Redis.
 const LARGEST: u64 = 512 << 20;
@@ -59,9 +60,11 @@ pub(crate) struct Settings {
     pub(crate) drop_set_cookie: bool,
     pub(crate) forward_tags: bool,
     pub(crate) announce: bool,
+    pub(crate) shadow: Option<Arc<Report>>,
 }
 
 type MakeKey = dyn Fn(&request::Parts) -> Key + Send + Sync;
+pub(crate) type Report = dyn Fn(&ShadowReport) + Send + Sync;
 type Predicate = dyn Fn(&request::Parts) -> bool + Send + Sync;
 
 // === impl CacheLayer ===
@@ -201,6 +204,14 @@ impl CacheLayer {
         self
     }
 
+    /// Lets the service answer each request, and reports how what the cache would have answered compares. Default: off. What may be
+    /// stored is stored as ever; nothing is served from it, nobody waits for anybody, and nothing is refreshed.
+    /// See [`ShadowReport`].
+    pub fn shadow(mut self, report: impl Fn(&ShadowReport) + Send + Sync + 'static) -> Self {
+        self.set().shadow = Some(Arc::new(report));
+        self
+    }
+
     pub(crate) fn parts(&self) -> (&Cache, &Arc<Settings>) {
         (&self.cache, &self.settings)
     }
@@ -259,6 +270,7 @@ impl Default for Settings {
             drop_set_cookie: false,
             forward_tags: false,
             announce: true,
+            shadow: None,
         }
     }
 }

@@ -61,12 +61,20 @@
 //! | `buttress_cache_not_stored_total` | `reason` |
 //! | `buttress_cache_store_errors_total` | `verb`, `reason` |
 //! | `buttress_cache_bad_records_total` | `reason` |
+//! | `buttress_cache_shadow_total` | `verdict` |
 //! | `buttress_cache_purged_records_total`: found in Redis and outdated by a purge | |
 //! | `buttress_cache_writes_skipped_total`, `buttress_cache_fills_outdated_total` | |
+//!
+//! # Traces
+//!
+//! Spans at the level `debug`, none of them for a hit out of this process: `cache.lookup` (Redis is asked), `cache.wait` (behind
+//! another request here), `cache.claim` (until no other process fetches the same), `cache.fetch` (the service is asked; `why` as in
+//! `Cache-Status`), `cache.refresh` (in the background), `cache.purge`.
 
 mod layer;
 mod service;
 mod exchange;
+mod turn;
 mod policy;
 
 mod errand;
@@ -75,7 +83,9 @@ mod admit;
 mod forward;
 mod answer;
 mod explain;
+mod stored;
 mod audit;
+mod shadow;
 
 mod key;
 mod record;
@@ -116,9 +126,11 @@ pub use buttress_rfc9111::cache_status::CacheName;
 pub use buttress_rfc9111::rules::{Obey, Rules};
 pub use buttress_rfc9111::vary::Normalization;
 pub use cache::Cache;
-pub use explain::{Explanation, Stored};
+pub use explain::Explanation;
 pub use key::Key;
 pub use layer::CacheLayer;
 pub use options::CacheOptions;
 pub use purge::{InvalidPurge, Purge, PurgeError, Receipt};
 pub use service::CacheService;
+pub use shadow::{ShadowReport, Verdict};
+pub use stored::Stored;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use metrics::counter;
+use tracing::Instrument as _;
 
 use crate::cache::Cache;
 use crate::coherence::{Coherence, Judged};
@@ -94,7 +95,8 @@ impl Cache {
     /// What Redis knows of a key. It goes without when Redis is away.
     pub(crate) async fn ask(&self, key: &Key, local: u128) -> Option<Sure> {
         let as_of = self.coherence().version();
-        match self.shared()?.get(key).await {
+        let redis = self.shared()?;
+        match redis.get(key).instrument(tracing::debug_span!("cache.lookup")).await {
             Ok(found) => self.accept(found?, key, local, as_of).await.ok(),
             Err(error) => {
                 Self::count_error("get", &error);

@@ -70,9 +70,10 @@ impl Manifest {
         u32::try_from(self.len.div_ceil(PART as u64)).unwrap_or(u32::MAX)
     }
 
-    /// The index of a part within a process. Ids are random, so that nobody outside can aim at a collision.
+    /// The index of a part within a process. Ids are random, so that nobody outside can aim at a collision; the parts of one
+    /// body go to the shards in turn, so that none has to hold more of it than another.
     pub(crate) fn local(&self, index: u32) -> u128 {
-        self.id.wrapping_add(u128::from(index))
+        self.id.wrapping_add(u128::from(index) << 32)
     }
 
     /// The name of a part in Redis, beside its record.

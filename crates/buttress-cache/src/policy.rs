@@ -8,6 +8,7 @@ use buttress_rfc9111::early;
 use buttress_rfc9111::freshness::{LifetimeSource, Staleness, Terms};
 use buttress_rfc9111::invalidation::is_safe;
 use buttress_rfc9111::reuse::{Allowance, Outdated, Reuse};
+use buttress_rfc9111::rules::Rules;
 use buttress_rfc9111::storage::Refusal;
 use buttress_rfc9111::vary::VaryFields;
 use http::header::{
@@ -287,6 +288,12 @@ pub(crate) fn softly_purged(terms: &Terms) -> Reuse {
 /// How long to leave another process alone before asking whether it has filled the key. Never the same for two who wait.
 pub(crate) fn pause_between_claims(random: u8) -> Duration {
     Duration::from_millis(25 + u64::from(random) / 4)
+}
+
+/// Whether a response says that it is for the one who asked.
+pub(crate) fn is_for_one(response: &HeaderMap, rules: &Rules) -> bool {
+    let directives = rules.directives(response);
+    directives.no_store || directives.private.is_some() || response.contains_key(SET_COOKIE)
 }
 
 /// Whether a response that is refused for this reason will be refused for the next request too.

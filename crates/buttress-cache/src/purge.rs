@@ -22,6 +22,7 @@ use std::fmt;
 
 use http::Uri;
 use http::uri::Scheme;
+use tracing::Instrument as _;
 
 use crate::cache::Cache;
 use crate::key::{self, Key};
@@ -150,8 +151,22 @@ impl Cache {
     ///
     /// Redis was not reached, or did not say that it was done: then it may have been, and may be tried again.
     pub async fn purge(&self, purge: Purge) -> Result<Receipt, PurgeError> {
-        let Purge { what, soft } = purge;
-        let generation = match what {
+        let span = tracing::debug_span!("cache.purge", purge.what = ?purge.what, purge.soft);
+        let generation = self.do_purge(purge).instrument(span).await;
+        match generation {
+            Ok(generation) => {
+                tracing::debug!(generation = generation.0, "purged");
+                Ok(Receipt { generation, shared: self.stamps().is_some() })
+            }
+            Err(source) => {
+                Self::count_error("purge", &source);
+                Err(PurgeError { source })
+            }
+        }
+    }
+
+    async fn do_purge(&self, Purge { what, soft }: Purge) -> Result<Generation, buttress_redis::Error> {
+        match what {
             What::Everything => self.purge_everything(soft).await,
             What::Scope(scope) => self.purge_scope(scope, soft).await,
             What::Tag(tag) => self.purge_tag(tag, soft).await,
@@ -159,13 +174,6 @@ impl Cache {
                 self.purge_scope(Scope::Uri { authority, target }, soft).await
             }
             What::Uri(target) => self.purge_uri(&target).await,
-        };
-        match generation {
-            Ok(generation) => Ok(Receipt { generation, shared: self.stamps().is_some() }),
-            Err(source) => {
-                Self::count_error("purge", &source);
-                Err(PurgeError { source })
-            }
         }
     }
 

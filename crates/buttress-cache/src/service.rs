@@ -14,6 +14,7 @@ use crate::cache::Cache;
 use crate::exchange::Exchange;
 use crate::layer::Settings;
 use crate::policy::{self, Plan};
+use crate::shadow;
 
 /// A service that answers from a [`Cache`] what it may. Made by [`CacheLayer`](crate::CacheLayer).
 ///
@@ -68,6 +69,9 @@ where
             }
             Plan::Lookup(asked) => {
                 let mut exchange = Exchange::new(&self.cache, &self.settings, parts, asked);
+                if let Some(report) = self.settings.shadow.clone() {
+                    return ResponseFuture::boxed(shadow::watch(exchange, report, self.take_ready().0, body));
+                }
                 match exchange.answer_at_once() {
                     Some(response) => ResponseFuture::early(response),
                     None => ResponseFuture::boxed(exchange.answer(self.take_ready().0, body)),

@@ -99,17 +99,18 @@ impl Admin {
             }
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
-            (&Method::POST, path @ ("/purge" | "/explain")) => {
+            (&Method::POST, path @ ("/purge" | "/explain" | "/peek")) => {
                 let Ok(body) = Limited::new(body, LONGEST_ORDER).collect().await.map(Collected::to_bytes) else {
                     return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "long-order").response(headers);
                 };
                 match path {
                     "/purge" => purge::purge(self.stack.cache(), headers, &body).await,
+                    "/peek" => explain::peek(&self.stack, headers, &body).await,
                     _ => explain::explain(&self.stack, headers, &body).await,
                 }
             }
             _ => Refusal::new(StatusCode::NOT_FOUND, "no-such-page")
-                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge, /explain")
+                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge, /explain and /peek")
                 .response(headers),
         }
     }

@@ -100,6 +100,8 @@ pub(crate) struct RouteTable {
     pub(crate) share_authorized: bool,
     #[serde(default)]
     pub(crate) drop_set_cookie: bool,
+    #[serde(default)]
+    pub(crate) shadow: bool,
 }
 
 /// A length of time in seconds, fractions allowed.
@@ -198,6 +200,7 @@ impl Default for RouteTable {
             default_ttl: None,
             stale_on_error: None,
             max_body: None,
+            shadow: false,
             share_cookies: false,
             share_authorized: false,
             drop_set_cookie: false,

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use buttress::cache::{Cache, CacheBody, CacheLayer, CacheOptions, CacheService, Rules};
+use buttress::cache::{Cache, CacheBody, CacheLayer, CacheOptions, CacheService, Rules, ShadowReport, Verdict};
 use buttress::core::ResponseFuture;
 use buttress::redis::Redis;
 use http::{Request, Response};
@@ -92,9 +92,18 @@ fn layer(cache: Cache, route: &RouteTable) -> CacheLayer {
         .share_authorized(route.share_authorized)
         .drop_set_cookie(route.drop_set_cookie);
     let layer = if cached { layer } else { layer.bypass(|_| true) };
+    let layer = if route.shadow { layer.shadow(report) } else { layer };
     match route.max_body {
         Some(bytes) => layer.max_body(bytes),
         None => layer,
+    }
+}
+
+/// Says what the cache would have answered wrongly. What it would have answered rightly is counted.
+fn report(report: &ShadowReport) {
+    match report.verdict() {
+        Verdict::Same => tracing::debug!(target: "gateway::shadow", "{report}"),
+        _ => tracing::warn!(target: "gateway::shadow", "{report}"),
     }
 }
 

@@ -116,3 +116,93 @@ fn a_request_is_explained_before_it_is_sent() {
     }
     assert_eq!(requests.try_iter().count(), 1, "nobody else was asked");
 }
+
+#[test]
+fn what_is_stored_can_be_looked_at() {
+    let upstream = Upstream::new();
+    let url = upstream.url();
+    let _requests = upstream
+        .answering(|_| response("200 OK", "cache-control: max-age=60\r\nx-kind: tea\r\nset-cookie: a=b\r\n", "body"));
+    let gateway = Gateway::start(&["--upstream", &url, "--admin", "127.0.0.1:0"]);
+    let peek = |question: &str| {
+        let reply = gateway.post("/peek", question, "localhost", "application/json");
+        (reply.status(), reply.text().trim().to_owned())
+    };
+    let question = r#"{"uri": "http://a.example/x"}"#;
+    assert_eq!(peek(question), (200, r#"{"stored":null}"#.to_owned()));
+    gateway.get("/x", "");
+    assert_eq!(peek(question).1, r#"{"stored":null}"#, "what sets a cookie is not stored");
+    assert_eq!(peek("{}").0, 400);
+
+    let upstream = Upstream::new();
+    let url = upstream.url();
+    let _requests = upstream.answering(|_| response("200 OK", "cache-control: max-age=60\r\nx-kind: tea\r\n", "body"));
+    let gateway = Gateway::start(&["--upstream", &url, "--admin", "127.0.0.1:0"]);
+    gateway.get("/x", "");
+    let shown = gateway.post("/peek", question, "localhost", "application/json");
+    for part in [r#"["x-kind","tea"]"#, r#""length":4"#, r#""status":200"#, r#""purged_softly":false"#] {
+        assert!(shown.text().contains(part), "{part} in {}", shown.text());
+    }
+}
+
+#[test]
+fn in_shadow_the_upstream_answers_and_what_would_have_been_wrong_is_counted() {
+    let upstream = Upstream::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("gateway.toml");
+    let text = format!("upstream = \"{}\"\n[[route]]\npath = \"/\"\nshadow = true\n", upstream.url());
+    std::fs::write(&file, text).unwrap();
+    let gateway = Gateway::start(&["--config", file.to_str().unwrap(), "--admin", "127.0.0.1:0"]);
+    let requests = upstream.answering(|request| {
+        let text = if request.field("cookie").is_some() { "hello ann" } else { "hello" };
+        response("200 OK", "cache-control: max-age=60\r\n", text)
+    });
+    assert_eq!(gateway.get("/x", "").text(), "hello");
+    assert_eq!(gateway.get("/x", "cookie: ann\r\n").text(), "hello ann");
+    assert_eq!(gateway.get("/x", "").text(), "hello");
+    assert_eq!(requests.try_iter().count(), 3);
+    let metrics = Gateway::get_from(gateway.admin.unwrap(), "/metrics");
+    for (verdict, count) in [("leak", 1), ("same", 1)] {
+        let line = format!("buttress_cache_shadow_total{{verdict=\"{verdict}\"}} {count}");
+        assert!(metrics.text().contains(&line), "{line} in {}", metrics.text());
+    }
+}
+
+#[test]
+fn a_second_client_of_a_slow_download_reads_while_it_comes() {
+    const MIB: usize = 1 << 20;
+    let upstream = Upstream::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("gateway.toml");
+    let text = format!("upstream = \"{}\"\n[[route]]\npath = \"/\"\nmax_body = 60000000\n", upstream.url());
+    std::fs::write(&file, text).unwrap();
+    let gateway = Gateway::start(&["--config", file.to_str().unwrap()]);
+    let ask = || {
+        let mut client = gateway.connect();
+        client.say("GET /file HTTP/1.1\r\nhost: a.example\r\n\r\n");
+        client
+    };
+    let mut first = ask();
+    let mut origin = upstream.accept();
+    origin.head().unwrap();
+    let length = 50 * MIB;
+    origin.say(format!("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: {length}\r\n\r\n"));
+    origin.say(vec![b'a'; MIB]);
+    assert_eq!(first.head().unwrap().status(), 200);
+    assert!(first.exactly(MIB) == vec![b'a'; MIB]);
+    let mut second = ask();
+    let head = second.head().unwrap();
+    assert!(head.field("cache-status").unwrap().contains("collapsed"), "{head:?}");
+    assert!(second.exactly(MIB) == vec![b'a'; MIB], "before the origin has sent more");
+    std::thread::scope(|scope| {
+        let reads = [&mut first, &mut second]
+            .map(|client| scope.spawn(move || client.exactly(length - MIB).iter().all(|&byte| byte == b'b')));
+        for _ in 1..50 {
+            origin.say(vec![b'b'; MIB]);
+        }
+        assert!(reads.into_iter().all(|read| read.join().unwrap()));
+    });
+    let mut third = ask();
+    assert!(third.head().unwrap().is_hit(), "and the origin was asked once");
+    assert_eq!(third.exactly(length).len(), length);
+}
