@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `{prefix}:cache:v1:{digest}` | string | one record: a stored response, or the list of fields a URI varies on | as long as the response may be of use |
 //! | `{prefix}:cache:v1:{digest}:lease` | string | the token of the process that fills the record | two seconds, renewed while it does |
-//!
+//! | `{prefix}:cache:v1:{digest}:part:{fill}:{n}` | string | a part of a large body | a minute longer than the record |
 //! | `{prefix}:cache:v1:{tags}` | hash | the ledger of purges | for ever |
 //! | `{prefix}:cache:v1:{tags}:{tag}` | string | when the tag was purged last | as long as an entry with it; an hour at least after a purge |
 //! | `{prefix}:cache:news:…` | | nothing: set and removed at once, to announce a change | |

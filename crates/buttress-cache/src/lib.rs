@@ -37,7 +37,8 @@
 //! Concurrent misses on one key call the service once, in all processes that share a Redis: one holds a lease and the others
 //! wait for what it stores, for at most [`CacheLayer::wait`]. An error is handed to nobody else; a process that dies costs
 //! the others the rest of its lease, two seconds at most; what was fetched before a change cannot be stored after it; and
-//! what cannot be shared is known to all, so that nobody queues for it.
+//! what cannot be shared is known to all, so that nobody queues for it. In one process they do not wait for the body: they
+//! read along while it comes, each at its own pace.
 //!
 //! [`Cache::purge`] takes back what was stored, by tag, group, URI, path or host; see [`Purge`].
 //!
@@ -49,7 +50,7 @@
 //!
 //! # What it spawns
 //!
-//! Writes to Redis (bounded in bytes), the renewal of a lease while its fill goes on, fills that go on when their client has
+//! Writes to Redis (bounded in bytes), the renewal of a lease while its fill moves on (ten minutes at most), fills that go on when their client has
 //! left and refreshes (64 at once, 30 seconds each). With Redis, one task that hears of changes; it ends with the cache.
 //! Nothing else.
 //!

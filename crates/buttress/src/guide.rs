@@ -57,6 +57,14 @@ pub mod caching {
     //! meaning. Fields by which some frameworks rewrite a URL (`X-Forwarded-Host`, `X-Original-URL` and their kind) are
     //! part of the key when they are sent, so that nobody can store an answer to another question under it.
     //!
+    //! Of a response that is being stored, clients that come meanwhile read along, from the first byte and each at its own pace,
+    //! where its length was announced (short ones are waited for; those of unknown length too, for at most `wait`). If the
+    //! service breaks off, it breaks off for all who read; those who still wait try again. Bodies from 1 MiB on lie in parts of
+    //! 1 MiB, so that a range moves no more than it touches.
+    //!
+    //! Before the cache is trusted: `CacheLayer::shadow` lets the service answer every request and reports where the cache
+    //! would have answered something else, out of date or somebody else's.
+    //!
     //! A test with `CacheLayer::audit` asks a service of yours with one field more each time, and names those that change its
     //! answer and not the key.
     //!
@@ -131,7 +139,8 @@ pub mod operation {
     //! | `PREFIX:cache:v1:{tags}` | the ledger of purges | for ever |
     //! | the same with `:TAG`, a digest | when the tag was purged last | as long as an entry with it; an hour at least after a purge |
     //! | `PREFIX:cache:news:…` | nothing: set and removed at once, to announce a change | |
-    //! | a record's name with `:lease` | the token of the process that fills it | two seconds, renewed while it does |
+    //! | a record's name with `:part:FILL:N` | 1 MiB of a large body | a minute longer than the record; five minutes when another took its place |
+    //! | a record's name with `:lease` | the token of the process that fills it | two seconds, renewed while it does: half a minute since the body moved last, ten minutes in all |
     //! | `PREFIX:cache:news:canary:N` | the mark by which a feed notices `FLUSHALL` | a day |
     //!
     //! Each value opens with 24 bytes that name its key, and is believed under that key only. Records have a version: old and
