@@ -16,6 +16,7 @@ use http::uri::Scheme;
 use http::{HeaderMap, StatusCode, response};
 
 use crate::cache::Place;
+use crate::capture::Used;
 use crate::coherence::Moment;
 use crate::entry::Entry;
 use crate::exchange::Exchange;
@@ -47,6 +48,8 @@ pub(crate) struct Admitted {
     pub(crate) place: Place,
     pub(crate) times: Times,
     pub(crate) tags: Vec<Tag>,
+    /// Memoized values that it was made of, by their tags.
+    pub(crate) made_of: Used,
     pub(crate) keep: Duration,
     /// Whether it can answer those who wait, or must be validated even by them.
     pub(crate) is_fresh: bool,
@@ -63,7 +66,13 @@ pub(crate) struct Times {
 
 impl Exchange {
     /// Decides about a response, by RFC 9111 and then by the settings.
-    pub(crate) fn admit(&self, response: &response::Parts, times: Times, length: Option<u64>) -> Admission {
+    pub(crate) fn admit(
+        &self,
+        response: &response::Parts,
+        times: Times,
+        length: Option<u64>,
+        used: Option<Used>,
+    ) -> Admission {
         let rules = &self.settings.rules;
         let headers = &response.headers;
         let directives = rules.directives(headers);
@@ -77,9 +86,11 @@ impl Exchange {
             return Admission::Skip { why: why.as_str(), for_all: why.is_the_responses_own() };
         }
         policy::shorten(&mut terms, response.status, &self.settings, rand::random_range(0.0..=1.0));
-        let Some(tags) = self.tags_of(headers) else { return Admission::Skip { why: "tags", for_all: true } };
+        let (Some(tags), Some(used)) = (self.tags_of(headers), used) else {
+            return Admission::Skip { why: "tags", for_all: true };
+        };
         let headers = stored_headers(headers, &directives, times.received);
-        match self.admitted(response.status, headers, terms, times, tags) {
+        match self.admitted(response.status, headers, terms, times, tags, used) {
             Some(admitted) => Admission::Store(Box::new(admitted)),
             None => Admission::Skip { why: "vary", for_all: true },
         }
@@ -92,11 +103,12 @@ impl Exchange {
         headers: &HeaderMap,
         times: Times,
         tags: Vec<Tag>,
+        used: Used,
     ) -> Option<Admitted> {
         let rules = &self.settings.rules;
         let directives = rules.directives(headers);
         let terms = Terms::with_directives(&directives, status, headers, times.sent, times.received, rules);
-        self.admitted(status, stored_headers(headers, &directives, times.received), terms, times, tags)
+        self.admitted(status, stored_headers(headers, &directives, times.received), terms, times, tags, used)
     }
 
     /// By what a response can be purged beside its place. `None` if it says so in a way that cannot be read: then whoever purges
@@ -133,13 +145,19 @@ impl Exchange {
         headers: HeaderMap,
         terms: Terms,
         times: Times,
-        tags: Vec<Tag>,
+        mut tags: Vec<Tag>,
+        made_of: Used,
     ) -> Option<Admitted> {
+        for (tag, _) in &made_of {
+            if !tags.contains(tag) {
+                tags.push(*tag);
+            }
+        }
         let now = terms.response_time;
         let keep = self.settings.keep(&terms, &headers);
         let place = self.place_for(&VaryFields::of(&headers), now + keep)?;
         let decision = reuse::decide(&RequestDirectives::default(), &terms, now, &self.settings.rules);
-        Some(Admitted { status, headers, terms, place, times, tags, keep, is_fresh: decision == Reuse::Fresh })
+        Some(Admitted { status, headers, terms, place, times, tags, made_of, keep, is_fresh: decision == Reuse::Fresh })
     }
 
     /// Where a response that varies on these fields is kept. `None` when no request could ever find it.

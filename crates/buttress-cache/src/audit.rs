@@ -131,7 +131,10 @@ impl CacheLayer {
         let exchange = Exchange::new(cache, settings, request.clone(), asked);
         let (now, moment) = (cache.now(), cache.coherence().moment());
         let times = Times { sent: now, moment, received: now };
-        matches!(exchange.admit(&answer.head, times, Some(answer.body.len() as u64)), Admission::Store(_))
+        matches!(
+            exchange.admit(&answer.head, times, Some(answer.body.len() as u64), Some(Vec::new())),
+            Admission::Store(_)
+        )
     }
 
     /// Whether a request would be answered with the response to another one.

@@ -27,6 +27,8 @@ use crate::heads::Heads;
 use crate::key::Key;
 use crate::lease::Right;
 use crate::listen;
+#[cfg(feature = "memo")]
+use crate::memo::Values;
 use crate::memory::{Memory, PASS};
 use crate::options::CacheOptions;
 use crate::redis::RedisStore;
@@ -50,6 +52,8 @@ pub(crate) struct Inner {
     stamps: Option<StampStore>,
     coherence: Coherence,
     heads: Heads,
+    #[cfg(feature = "memo")]
+    values: Values,
     flights: Arc<Flights>,
     clock: Clock,
     /// What all fills together may hold, in units.
@@ -123,6 +127,8 @@ impl Cache {
             stamps: redis.as_ref().map(|redis| StampStore::new(redis, &options.prefix)),
             redis: redis.map(|redis| RedisStore::new(&redis, &options.prefix, options.capacity > 0)),
             heads: Heads::new(),
+            #[cfg(feature = "memo")]
+            values: Values::new(options.capacity),
             flights: Flights::new(),
             clock: options.clock,
             fills: units(),
@@ -152,6 +158,11 @@ impl Cache {
 
     pub(crate) fn heads(&self) -> &Heads {
         &self.inner.heads
+    }
+
+    #[cfg(feature = "memo")]
+    pub(crate) fn values(&self) -> &Values {
+        &self.inner.values
     }
 
     pub(crate) fn flights(&self) -> &Arc<Flights> {

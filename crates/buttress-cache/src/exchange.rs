@@ -161,16 +161,7 @@ impl Exchange {
     /// The entry for this request, here or in Redis.
     pub(crate) async fn look_up(&mut self) -> Result<(Entry, bool), Forward> {
         loop {
-            let (key, local) = (&self.place.key, self.place.local);
-            let here = match self.cache.peek(key, local, self.cache.now()) {
-                Peek::Found(sure) => Some(sure),
-                Peek::Unsure(entry, as_of) => self.cache.settle(entry, key, as_of).await,
-                Peek::Nothing => None,
-            };
-            let record = match here {
-                None => self.cache.ask(key, local).await,
-                here => here,
-            };
+            let record = self.cache.find(&self.place.key, self.place.local).await;
             match self.step(record) {
                 Step::Found { entry, soft } => {
                     if self.cache.has_all(&self.place.key, &entry).await {

@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 use crate::admit::{Admission, Admitted, Times};
 use crate::answer;
 use crate::body::{self, CacheBody};
+use crate::capture::Capture;
 use crate::coherence::Moment;
 use crate::entry::Entry;
 use crate::errand::Errand;
@@ -37,6 +38,8 @@ pub(crate) struct Fetch {
     /// When the request was sent, by the clock and in the order of purges.
     sent: SystemTime,
     moment: Moment,
+    /// What the response is made of.
+    capture: Capture,
 }
 
 /// A response of the service, and what it was asked for.
@@ -51,7 +54,7 @@ struct Fetched<R> {
 impl Fetch {
     pub(crate) fn of(exchange: Exchange) -> Self {
         let (sent, moment) = (exchange.cache.now(), exchange.cache.coherence().moment());
-        Self { exchange, sent, moment }
+        Self { exchange, sent, moment, capture: Capture::default() }
     }
 
     /// Asks the service, stores what may be stored, and answers.
@@ -70,7 +73,8 @@ impl Fetch {
         errand.stale.take_if(|stale| self.exchange.cache.coherence().judge_leniently(stale) == Verdict::Gone);
         let request = Request::from_parts(self.outgoing(&errand), body);
         let span = tracing::debug_span!("cache.fetch", why = errand.why.as_str(), uri = %self.exchange.parts.uri);
-        let result = inner.call(request).instrument(span).await;
+        let capture = self.capture.clone();
+        let result = capture.around(async { inner.call(request).await }).instrument(span).await;
         let received = self.exchange.cache.now();
         match result {
             Ok(response) => Ok(self.on_response(Fetched { response, errand, received })),
@@ -95,7 +99,8 @@ impl Fetch {
         let errand = Errand { why: Forward::Stale, lead: Some(lead), stale: Some(stale), waited: false };
         let request = Request::from_parts(self.outgoing(&errand), body);
         // A refresh that fails leaves the stale entry as it is; the next request tries again.
-        if let Ok(response) = inner.call(request).await {
+        let capture = self.capture.clone();
+        if let Ok(response) = capture.around(async { inner.call(request).await }).await {
             let received = self.exchange.cache.now();
             read_to_end(self.on_response(Fetched { response, errand, received }).into_body()).await;
         }
@@ -206,7 +211,7 @@ impl Fetch {
         let (parts, body) = response.into_parts();
         let length = length_of(&parts.headers, &body);
         let times = self.times(received);
-        match self.exchange.admit(&parts, times, length) {
+        match self.exchange.admit(&parts, times, length, self.capture.used()) {
             Admission::Store(admitted) => {
                 self.store(Response::from_parts(parts, body), &admitted, lead, &errand, length)
             }
@@ -281,10 +286,11 @@ impl Fetch {
         let directives = self.exchange.settings.rules.directives(&update);
         fields::remove_unstorable(&mut update, &directives);
         validation::update(&mut stored, &update);
-        // What does not say its tags anew keeps them.
-        let said = self.exchange.tags_of(&update).filter(|tags| !tags.is_empty());
-        let tags = said.unwrap_or_else(|| stale.tags().collect());
-        self.exchange.admit_again(stale.status(), &stored, self.times(received), tags)
+        // What does not say its tags anew keeps them; so does what may have them from values that it was made of.
+        let mut tags: Vec<_> = stale.tags().collect();
+        let said = self.exchange.tags_of(&update).unwrap_or_default();
+        tags.extend(said.into_iter().filter(|tag| !stale.tags().any(|known| known == *tag)));
+        self.exchange.admit_again(stale.status(), &stored, self.times(received), tags, self.capture.used()?)
     }
 
     fn times(&self, received: SystemTime) -> Times {

@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::admit::{Admitted, Times};
 use crate::cache::{Cache, Place};
+use crate::capture::Used;
 use crate::entry::Entry;
 use crate::exchange::Exchange;
 use crate::flight::Lead;
@@ -32,6 +33,8 @@ pub(crate) struct Keeper {
     times: Times,
     /// The parts of the entry whose place is taken.
     replaces: Option<Manifest>,
+    /// Values that it was made of, by their tags.
+    made_of: Used,
 }
 
 /// The list of a URI's variants, to be kept beside one of them.
@@ -45,9 +48,19 @@ struct List {
 
 impl Keeper {
     pub(crate) fn new(exchange: &Exchange, admitted: &Admitted, lead: Lead) -> Self {
-        let cache = exchange.cache.clone();
-        let (keep, times) = (admitted.keep, admitted.times);
-        Self { cache, place: admitted.place.clone(), lead, keep, times, replaces: None }
+        let keeper = Self::of(&exchange.cache, admitted.place.clone(), lead, admitted.keep, admitted.times);
+        Self { made_of: admitted.made_of.clone(), ..keeper }
+    }
+
+    /// What is needed to keep any entry.
+    pub(crate) fn of(cache: &Cache, place: Place, lead: Lead, keep: Duration, times: Times) -> Self {
+        Self { cache: cache.clone(), place, lead, keep, times, replaces: None, made_of: Used::new() }
+    }
+
+    /// What was made of these values.
+    #[cfg(feature = "memo")]
+    pub(crate) fn made_of(self, made_of: Used) -> Self {
+        Self { made_of, ..self }
     }
 
     /// What takes the place of a stale entry.
@@ -66,7 +79,7 @@ impl Keeper {
     ///
     /// `parts` are those of its body, if it has them and they are new.
     pub(crate) fn keep(self, entry: Entry, parts: Option<Parts>) {
-        let Self { cache, place, mut lead, keep, times, replaces } = self;
+        let Self { cache, place, mut lead, keep, times, replaces, made_of } = self;
         let (now, as_of) = (cache.now(), times.moment.version);
         let took_long = now.duration_since(times.sent).is_ok_and(|took| took > LONGEST_FILL);
         let is_purged = || cache.coherence().judge_leniently(&entry) == Verdict::Gone;
@@ -103,7 +116,7 @@ impl Keeper {
                     return; // dropped, the right lets another process try
                 }
                 let tags: Vec<_> = entry.tags().collect();
-                let is_stored = stamp(&writer, &tags, &entry, keep).await
+                let is_stored = stamp(&writer, &tags, &entry, &made_of, keep).await
                     && write(&writer, right, &place.key, entry, keep, list).await;
                 if !is_stored {
                     // Somebody has changed it since, or fills it too: what is here may be older than what is there.
@@ -184,10 +197,10 @@ async fn has_parts(cache: &Cache, key: &Key, entry: &Entry, parts: Option<Parts>
 }
 
 /// Without a stamp nobody would believe an entry: so they come first.
-async fn stamp(cache: &Cache, tags: &[Tag], entry: &Entry, keep: Duration) -> bool {
+async fn stamp(cache: &Cache, tags: &[Tag], entry: &Entry, made_of: &Used, keep: Duration) -> bool {
     match cache.stamps() {
         Some(stamps) if !tags.is_empty() => {
-            let stamped = done("stamp", stamps.stamp_all(tags, entry.generation(), keep).await);
+            let stamped = done("stamp", stamps.stamp_all(tags, entry.generation(), made_of, keep).await);
             if stamped {
                 cache.coherence().stamp_all(tags.iter().copied(), entry.generation(), cache.now());
             }

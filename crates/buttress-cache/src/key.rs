@@ -103,6 +103,12 @@ impl Key {
         key
     }
 
+    /// The beginning of a memoized value's key: one that no URI and no other key begins with, since no part is of this length.
+    #[cfg(feature = "memo")]
+    pub(crate) fn of_memo() -> Self {
+        Self { text: (u32::MAX - 1).to_le_bytes().to_vec(), uri: 0 }
+    }
+
     /// A key that says nothing yet.
     #[must_use]
     pub const fn empty() -> Self {
@@ -166,7 +172,7 @@ impl Key {
     }
 
     fn push_len(&mut self, len: usize) {
-        let len = u32::try_from(len).unwrap_or(u32::MAX - 1);
+        let len = u32::try_from(len).unwrap_or(u32::MAX - 2);
         self.text.extend_from_slice(&len.to_le_bytes());
     }
 

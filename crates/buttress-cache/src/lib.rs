@@ -96,6 +96,7 @@ mod writer;
 mod terms;
 mod variants;
 mod tag;
+mod capture;
 mod ledger;
 mod block;
 mod millis;
@@ -120,6 +121,9 @@ mod stamps;
 
 mod assembly;
 mod body;
+
+#[cfg(feature = "memo")]
+pub mod memo;
 
 pub use audit::{Audit, Finding};
 pub use body::CacheBody;

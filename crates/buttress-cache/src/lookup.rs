@@ -7,6 +7,8 @@ use metrics::counter;
 use tracing::Instrument as _;
 
 use crate::cache::Cache;
+#[cfg(feature = "memo")]
+use crate::cache::Place;
 use crate::coherence::{Coherence, Judged};
 use crate::entry::Entry;
 use crate::key::Key;
@@ -52,6 +54,19 @@ impl Cache {
             return Peek::Found(Sure::of(record));
         }
         self.judged(record, key, as_of, now)
+    }
+
+    /// What is stored under a key, here or in Redis, unless it was purged.
+    pub(crate) async fn find(&self, key: &Key, local: u128) -> Option<Sure> {
+        let here = match self.peek(key, local, self.now()) {
+            Peek::Found(sure) => Some(sure),
+            Peek::Unsure(entry, as_of) => self.settle(entry, key, as_of).await,
+            Peek::Nothing => None,
+        };
+        match here {
+            None => self.ask(key, local).await,
+            here => here,
+        }
     }
 
     /// The record, unless it was purged.
@@ -103,6 +118,35 @@ impl Cache {
                 None
             }
         }
+    }
+
+    /// What is stored under many keys, for one round trip to Redis at most; more only where it is not known whether they were purged.
+    #[cfg(feature = "memo")]
+    pub(crate) async fn find_many(&self, places: &[&Place]) -> Vec<Option<Sure>> {
+        let mut found = Vec::with_capacity(places.len());
+        for Place { key, local, .. } in places {
+            found.push(match self.peek(key, *local, self.now()) {
+                Peek::Found(sure) => Some(sure),
+                Peek::Unsure(entry, as_of) => self.settle(entry, key, as_of).await,
+                Peek::Nothing => None,
+            });
+        }
+        let missing: Vec<_> = (0..places.len()).filter(|&index| found[index].is_none()).collect();
+        let Some(redis) = self.shared().filter(|_| !missing.is_empty()) else { return found };
+        let as_of = self.coherence().version();
+        let keys: Vec<_> = missing.iter().map(|&index| &places[index].key).collect();
+        match redis.get_many(&keys).await {
+            Ok(records) => {
+                for (index, record) in missing.into_iter().zip(records) {
+                    let Place { key, local, .. } = places[index];
+                    if let Some(record) = record {
+                        found[index] = self.accept(record, key, *local, as_of).await.ok();
+                    }
+                }
+            }
+            Err(error) => Self::count_error("get", &error),
+        }
+        found
     }
 
     /// Keeps a record that Redis had, if it is of use; gives it back if it was purged.

@@ -135,6 +135,11 @@ impl Purge {
         self
     }
 
+    #[cfg(feature = "memo")]
+    pub(crate) fn of_tag(tag: Tag) -> Self {
+        Self::of(What::Tag(tag))
+    }
+
     fn of(what: What) -> Self {
         Self { what, soft: false }
     }

@@ -53,6 +53,14 @@ impl RedisStore {
         Ok(found.and_then(|bytes| self.record(bytes, key)))
     }
 
+    /// The records for many keys, in their order.
+    #[cfg(feature = "memo")]
+    pub(crate) async fn get_many(&self, keys: &[&Key]) -> Result<Vec<Option<Record>>, Error> {
+        let names: Vec<_> = keys.iter().map(|key| key.redis(&self.prefix)).collect();
+        let found = self.redis.get_many(&names).await?;
+        Ok(found.into_iter().zip(keys).map(|(bytes, key)| self.record(bytes?, key)).collect())
+    }
+
     /// Keeps `record` for as long as `keep`, under a key that nobody else can know.
     pub(crate) async fn put(&self, key: &Key, record: &Record, keep: Duration) -> Result<(), Error> {
         self.redis.set(key.redis(&self.prefix), record.encode(), Some(keep), Mode::Always).await?;

@@ -91,10 +91,21 @@ impl StampStore {
     }
 
     /// Makes sure that the tags of an entry have stamps for as long as it lives. False if one was purged since it was begun.
-    pub(crate) async fn stamp_all(&self, tags: &[Tag], begun: Generation, keep: Duration) -> Result<bool, Error> {
+    /// Tags that it has from something older that it was `made_of` are as old as that.
+    pub(crate) async fn stamp_all(
+        &self,
+        tags: &[Tag],
+        begun: Generation,
+        made_of: &[(Tag, Generation)],
+        keep: Duration,
+    ) -> Result<bool, Error> {
         let stamps = tags.iter().map(|tag| self.stamp(tag));
         let keys: Vec<_> = std::iter::once(key::ledger(&self.prefix)).chain(stamps).collect();
-        let args = [begun.to_string().into(), millis(keep)];
+        let older = tags.iter().map(|tag| {
+            let older = made_of.iter().find(|(other, _)| other == tag);
+            older.map_or_else(Bytes::new, |(_, begun)| begun.to_string().into())
+        });
+        let args: Vec<_> = [begun.to_string().into(), millis(keep)].into_iter().chain(older).collect();
         Ok(self.redis.run(&STAMP, &keys, &args).await?.as_int() == Some(1))
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A tag, by the BLAKE3 digest of what kind it is and what it is called.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Tag([u8; Self::LEN]);
 
 // === impl Tag ===
@@ -24,6 +24,18 @@ impl Tag {
     /// One URI, for entries whose key says more or less than the URI.
     pub(crate) fn uri(authority: &str, target: &str) -> Self {
         Self::of(b'u', &[authority.as_bytes(), target.as_bytes()])
+    }
+
+    /// All values of one memo.
+    #[cfg(feature = "memo")]
+    pub(crate) fn memo(name: &str) -> Self {
+        Self::of(b'm', &[name.as_bytes()])
+    }
+
+    /// One memoized value.
+    #[cfg(feature = "memo")]
+    pub(crate) fn value(memo: &str, arguments: &[u8]) -> Self {
+        Self::of(b'v', &[memo.as_bytes(), arguments])
     }
 
     pub(crate) fn from_bytes(bytes: [u8; Self::LEN]) -> Self {

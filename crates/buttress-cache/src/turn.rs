@@ -1,21 +1,24 @@
 //! Whose turn it is: who asks the service, who waits for whom, and for how long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use buttress_rfc9111::reuse::Reuse;
 use tracing::Instrument as _;
 
+use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::exchange::Exchange;
 use crate::flight::{Follow, Join, Landing, Lead};
 use crate::growing::Growing;
-use crate::lease::{Claim, Right};
+use crate::key::Key;
+use crate::lease::{Claim, Lease, Right};
 use crate::ledger::Verdict;
 use crate::policy;
 use crate::reader::Reader;
 
 /// After so many turns in vain a request goes its own way.
-const MOST_TRIES: u32 = 2;
+pub(crate) const MOST_TRIES: u32 = 2;
 
 /// How a request that waited for another one goes on.
 pub(crate) enum Waited {
@@ -39,6 +42,40 @@ pub(crate) enum Claimed {
     Again,
     /// Another process took too long.
     TooLong,
+}
+
+/// Why there is no lease to be had.
+pub(crate) enum Missed {
+    /// Another process has filled the key.
+    Filled,
+    /// Another process took too long.
+    TooLong,
+}
+
+impl Cache {
+    /// The lease on a key, as soon as no other process has it; none while Redis is away.
+    pub(crate) async fn claim_in_turn(
+        &self,
+        key: &Key,
+        local: u128,
+        stale: Option<&Entry>,
+        wait: Duration,
+    ) -> Result<Option<Lease>, Missed> {
+        let until_free = async {
+            loop {
+                match self.claim(key, local, stale).await {
+                    Claim::Mine(lease) => return Ok(Some(lease)),
+                    Claim::Away => return Ok(None),
+                    Claim::Found => return Err(Missed::Filled),
+                    Claim::Held if wait.is_zero() => return Err(Missed::TooLong),
+                    Claim::Held => tokio::time::sleep(policy::pause_between_claims(rand::random())).await,
+                }
+            }
+        };
+        // Without time to wait, for the answer all the same.
+        let time = if wait.is_zero() { Duration::from_secs(1) } else { wait };
+        tokio::time::timeout(time, until_free).await.unwrap_or(Err(Missed::TooLong))
+    }
 }
 
 impl Exchange {
@@ -116,25 +153,16 @@ impl Exchange {
             lead.right = Some(Right::Mark(self.cache.clone(), self.place.key.clone()));
             return Claimed::Lead(lead);
         }
-        let until_filled = async {
-            loop {
-                match self.cache.claim(&self.place.key, self.place.local, stale).await {
-                    Claim::Mine(lease) => return Some(Some(lease)),
-                    Claim::Away => return Some(None),
-                    Claim::Found => return None,
-                    Claim::Held if !self.asked.may_be_waited_for() => return Some(None),
-                    Claim::Held => tokio::time::sleep(policy::pause_between_claims(rand::random())).await,
-                }
-            }
-        };
+        let wait = if self.asked.may_be_waited_for() { self.settings.wait } else { Duration::ZERO };
         let span = tracing::debug_span!("cache.claim", uri = %self.parts.uri);
-        match tokio::time::timeout(self.settings.wait, until_filled).instrument(span).await {
-            Ok(Some(lease)) => {
+        match self.cache.claim_in_turn(&self.place.key, self.place.local, stale, wait).instrument(span).await {
+            Ok(lease) => {
                 lead.right = lease.map(Right::Lease);
                 Claimed::Lead(lead)
             }
-            Ok(None) => Claimed::Again,
-            Err(_) => Claimed::TooLong,
+            Err(Missed::Filled) => Claimed::Again,
+            Err(Missed::TooLong) if wait.is_zero() => Claimed::Lead(lead),
+            Err(Missed::TooLong) => Claimed::TooLong,
         }
     }
 

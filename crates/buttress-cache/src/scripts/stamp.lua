@@ -4,18 +4,20 @@
 -- KEYS[2…] the stamps
 -- ARGV[1]  the generation under which the entry was begun
 -- ARGV[2]  for how many milliseconds it lives
+-- ARGV[3…] for each stamp the generation under which what carries it was begun, or "" for ARGV[1]
 --
 -- Returns 1; or 0 if one of the tags was purged since, or may have been.
 local last = tonumber(redis.call('HGET', KEYS[1], 'generation') or '')
 for place = 2, #KEYS do -- LIMIT: the tags of one entry
+  local begun = tonumber(ARGV[place + 1]) or tonumber(ARGV[1])
   local stamp = redis.call('GET', KEYS[place])
   if not stamp then
     -- Never there, or lost. Where anything was purged since the entry was begun, it may have been this.
-    if not last or last > tonumber(ARGV[1]) then
+    if not last or last > begun then
       return 0
     end
-    redis.call('SET', KEYS[place], ARGV[1] .. ':0', 'PX', ARGV[2])
-  elseif tonumber(string.match(stamp, '^%d+') or '0') > tonumber(ARGV[1]) then
+    redis.call('SET', KEYS[place], string.format('%.0f', begun) .. ':0', 'PX', ARGV[2])
+  elseif tonumber(string.match(stamp, '^%d+') or '0') > begun then
     return 0
   elseif redis.call('PTTL', KEYS[place]) < tonumber(ARGV[2]) then
     redis.call('PEXPIRE', KEYS[place], ARGV[2])
