@@ -8,7 +8,7 @@
 //! # use bytes::Bytes;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let service = ServiceBuilder::new()
 //!     .layer(CacheLayer::new(Cache::embedded())) // or Cache::redis(Redis::connect("redis://127.0.0.1")?)
 //!     .service(service_fn(|_: Request<Empty<Bytes>>| async {
@@ -40,6 +40,8 @@
 //! what cannot be shared is known to all, so that nobody queues for it. In one process they do not wait for the body: they
 //! read along while it comes, each at its own pace.
 //!
+//! With the feature `memo`, results of functions and queries go through the same store.
+//!
 //! [`Cache::purge`] takes back what was stored, by tag, group, URI, path or host; see [`Purge`].
 //!
 //! # When Redis is away
@@ -62,6 +64,7 @@
 //! | `buttress_cache_not_stored_total` | `reason` |
 //! | `buttress_cache_store_errors_total` | `verb`, `reason` |
 //! | `buttress_cache_bad_records_total` | `reason` |
+//! | `buttress_cache_memo_total` | `outcome` |
 //! | `buttress_cache_shadow_total` | `verdict` |
 //! | `buttress_cache_purged_records_total`: found in Redis and outdated by a purge | |
 //! | `buttress_cache_writes_skipped_total`, `buttress_cache_fills_outdated_total` | |

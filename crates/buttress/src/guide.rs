@@ -1,6 +1,7 @@
 //! What to know before it runs in production.
 //!
 //! Nothing is in here but text: [`stack`] on composition, [`caching`] on what is stored, [`purging`] on taking it back,
+//! [`memoizing`] on results of functions,
 //! [`operation`] on Redis.
 
 pub mod stack {
@@ -116,6 +117,42 @@ pub mod purging {
     //! of it, within a millisecond or so (`scripts/bench`), and within `local_max_stale` whatever happens. Where Redis
     //! has lost a stamp, what carries the tag is fetched anew. Redis replicates without waiting: a master that dies right after a
     //! purge may take it along for a process that had not heard of it.
+}
+
+pub mod memoizing {
+    //! Results of functions and queries.
+    //!
+    //! ```
+    //! # #[cfg(feature = "memo")] {
+    //! # #[tokio::main(flavor = "current_thread")]
+    //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    //! use std::time::Duration;
+    //! use buttress::cache::Cache;
+    //! use buttress::cache::memo::Memo;
+    //!
+    //! let cache = Cache::embedded(); // the handle that the layers were given
+    //! let prices = Memo::<u32, u64>::new(&cache, "prices").ttl(Duration::from_secs(60));
+    //! let price = prices.get_or_try_insert_with(&7, |_| async { Ok::<_, std::io::Error>(12) }).await?;
+    //! assert_eq!(*price, 12);
+    //! prices.invalidate(&7).await?;
+    //! # Ok(())
+    //! # }
+    //! # }
+    //! ```
+    //!
+    //! A value has all that a response has: one load for all who ask at once, in the fleet; tags; purges that reach everybody; a stale
+    //! window; early refresh. And whatever is made while a value is used, a page behind the cache or another value, is made of it:
+    //! it goes when the value goes, without a word in the code that makes it. `cargo run --example memo` shows it.
+    //!
+    //! | what | is |
+    //! |---|---|
+    //! | an error of the loader | its caller's, and not stored. An error that is worth remembering is a value: memoize a `Result` |
+    //! | `None` | not stored, or for `negative_ttl`: `get_or_try_insert_optional_with` |
+    //! | a changed type | another key, if its name or `version` changes; else raise `version` |
+    //! | work in another task (`tokio::spawn`) | not seen as use: use the value before, and hand it over |
+    //!
+    //! In Redis a value takes its encoding and some 200 bytes, and a stamp of 136 bytes by which it is taken back; in this process
+    //! as much, and the decoded value beside it, which counts as large as its encoding.
 }
 
 pub mod operation {

@@ -3,6 +3,7 @@
 //! | module | feature | what it does | needs Redis? | when Redis is away |
 //! |---|---|---|---|---|
 //! | [`cache`] | `cache` | answers from a shared HTTP response cache | no: embedded by default | serves as if nothing were stored |
+//! | `cache::memo` | `memo` | keeps results of functions and queries in the same store | no | loads, and remembers here |
 //! | [`redis`] | `redis` | the connection that the layers share | | fails within milliseconds |
 //!
 //! ```
