@@ -220,3 +220,20 @@ async fn garbage_is_a_miss() {
     assert_eq!(Numbers::default().of(&numbers, &1).await, 1, "loaded anew");
     assert!(memo.peek(&1).await.is_none());
 }
+
+#[tokio::test]
+async fn a_value_for_ever_is_kept_for_a_very_long_time() {
+    for store in STORES {
+        let fleet = Fleet::new(store, 1).await;
+        let memo = Memo::<u8, usize>::new(&fleet.caches[0], "n")
+            .ttl(Duration::MAX)
+            .stale_for(Duration::MAX)
+            .stale_on_error(Duration::MAX)
+            .jitter(f64::NAN)
+            .early_refresh(f64::INFINITY);
+        assert_eq!(Numbers::default().of(&memo, &1).await, 1);
+        fleet.settled().await;
+        fleet.hand.advance(1_000_000 * SECOND);
+        assert_eq!(memo.peek(&1).await.as_deref(), Some(&1));
+    }
+}

@@ -28,7 +28,7 @@ use crate::variants::Variants;
 use crate::writer::{EntryWriter, Label};
 
 /// Nothing is kept for longer: ten years, which every clock can still add.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What becomes of a response.
 pub(crate) enum Admission {

@@ -7,6 +7,7 @@ use buttress_rfc9111::early;
 use buttress_rfc9111::freshness::{LifetimeSource, Staleness};
 use metrics::counter;
 
+use crate::admit::LONGEST;
 use crate::capture;
 use crate::entry::Entry;
 use crate::memo::loading::Wish;
@@ -84,7 +85,7 @@ impl<V> Found<V> {
 impl Settings {
     /// How long a value is good. `None` if it is not stored.
     pub(crate) fn of_value(&self, is_present: bool, wish: &Wish, received: SystemTime) -> Option<Terms> {
-        let ttl = wish.ttl.unwrap_or(if is_present { self.ttl } else { self.absent });
+        let ttl = wish.ttl.unwrap_or(if is_present { self.ttl } else { self.absent }).min(LONGEST);
         let lifetime = early::jittered(ttl, self.jitter, rand::random());
         // The record holds whole seconds.
         (lifetime.as_secs() > 0).then(|| Terms {
@@ -95,8 +96,8 @@ impl Settings {
             staleness: Staleness::Allowed,
             no_cache: false,
             immutable: false,
-            stale_while_revalidate: if is_present { self.stale } else { Duration::ZERO },
-            stale_if_error: is_present.then_some(self.stale_on_error).filter(|time| !time.is_zero()),
+            stale_while_revalidate: if is_present { self.stale.min(LONGEST) } else { Duration::ZERO },
+            stale_if_error: is_present.then_some(self.stale_on_error.min(LONGEST)).filter(|time| !time.is_zero()),
         })
     }
 }
