@@ -38,16 +38,20 @@ use crate::tag::Tag;
 ///
 /// A response made under one of these would be served to everybody (cache poisoning, Kettle 2018). When one is
 /// present, it becomes part of the key. Kept in lower case, as `http` keeps names.
-const TREACHEROUS: [&str; 11] = [
+const TREACHEROUS: [&str; 15] = [
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-prefix",
     "x-forwarded-proto",
     "x-forwarded-scheme",
     "x-forwarded-server",
+    "x-forwarded-ssl",
     "x-host",
+    "x-http-method",
     "x-http-method-override",
+    "x-method-override",
     "x-original-host",
+    "x-original-uri",
     "x-original-url",
     "x-rewrite-url",
 ];
@@ -55,7 +59,7 @@ const TREACHEROUS: [&str; 11] = [
 /// What a stored response is found by: an unambiguous text, built of length-prefixed parts.
 ///
 /// The default key ([`Key::of`]) is complete: scheme, authority, path and query as received, and those forwarding
-/// fields that a service may build its response from. GET and HEAD share it. [`Key::push`] adds to it; a key that
+/// fields that a service may build its response from, with a `Host` that says something else than the target. GET and HEAD share it. [`Key::push`] adds to it; a key that
 /// leaves something out begins with [`Key::empty`].
 #[derive(Clone, Eq, PartialEq)]
 pub struct Key {
@@ -78,7 +82,7 @@ impl Key {
             None => parts.headers.get(HOST).map_or(&b""[..], |host| host.as_bytes()),
         };
         let mut key = Self::of_parts(&parts.uri, parts.uri.scheme().unwrap_or(&Scheme::HTTP), authority);
-        key.push_treacherous(parts);
+        key.push_treacherous(parts, authority);
         key
     }
 
@@ -182,12 +186,18 @@ impl Key {
         self.text.extend(authority.iter().map(u8::to_ascii_lowercase));
     }
 
-    fn push_treacherous(&mut self, parts: &request::Parts) {
+    fn push_treacherous(&mut self, parts: &request::Parts, authority: &[u8]) {
         for (name, value) in &parts.headers {
             let name = name.as_str();
             if name.starts_with("x-") && TREACHEROUS.contains(&name) {
                 self.push(name);
                 self.push(value);
+            } else if name == "host" {
+                // RFC 9112 section 3.2.2 lets the target decide. Who looks at `Host` all the same sees another authority.
+                if !value.as_bytes().eq_ignore_ascii_case(authority) {
+                    self.push(name);
+                    self.push(value);
+                }
             } else if name == "forwarded" {
                 self.push(name);
                 self.push_forwarded(value.as_bytes());
@@ -199,10 +209,10 @@ impl Key {
     fn push_forwarded(&mut self, value: &[u8]) {
         for pair in value.split(|byte| matches!(byte, b';' | b',')) {
             let pair = pair.trim_ascii();
-            let is_client = [&b"for="[..], b"by="]
-                .iter()
-                .any(|name| pair.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
-            if !is_client {
+            let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len()));
+            let is_client = [&b"for"[..], b"by"].iter().any(|client| name.eq_ignore_ascii_case(client));
+            // A reader that is not strict finds a second pair behind a space.
+            if !is_client || value.iter().skip(1).any(|byte| *byte == b'=') {
                 self.push(pair);
             }
         }
@@ -324,6 +334,8 @@ mod tests {
             (key("https://a/x", &[]), key("https://a:443/x", &[])),
             (key("http://a/x", &[]), key("/x", &[("host", "A")])),
             (key("/x", &[("host", "[::1]:80")]), key("http://[::1]/x", &[])),
+            (key("http://a/x", &[("host", "A")]), key("http://a/x", &[])),
+            (key("/x", &[("host", "a"), ("host", "a")]), key("http://a/x", &[])),
             (key("/x", &[("forwarded", "for=1.2.3.4;host=a")]), key("/x", &[("forwarded", "For=5.6.7.8; host=a")])),
         ] {
             assert_eq!(a, b);
@@ -346,7 +358,13 @@ mod tests {
             key("http://a/x", &[("x-forwarded-host", "evil")]),
             key("http://a/x", &[("x-original-url", "/admin")]),
             key("http://a/x", &[("x-http-method-override", "DELETE")]),
+            key("http://a/x", &[("x-method-override", "DELETE")]),
+            key("http://a/x", &[("x-forwarded-ssl", "on")]),
             key("http://a/x", &[("forwarded", "for=1;host=evil")]),
+            key("http://a/x", &[("forwarded", "for=1 host=evil")]),
+            key("http://a/x", &[("forwarded", "for=\"1;host=evil\"")]),
+            key("http://a/x", &[("host", "evil")]),
+            key("/x", &[("host", "a"), ("host", "evil")]),
         ] {
             assert_ne!(base(), other);
         }
