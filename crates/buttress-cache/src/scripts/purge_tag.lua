@@ -8,6 +8,7 @@
 -- ARGV[3]  a generation that the asker knows
 --
 -- Returns the generation of the purge, as text.
+redis.call('DEL', KEYS[#KEYS]) -- takes no memory: a script that has written goes on, even in a Redis that is full
 local generation = text(advance())
 local hard, soft = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(%d+)$')
 if ARGV[1] == 'soft' and hard then

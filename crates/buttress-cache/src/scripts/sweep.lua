@@ -8,6 +8,7 @@
 -- ARGV[4]  a generation that the asker knows
 --
 -- Returns the generation of the purge, as text.
+redis.call('DEL', KEYS[#KEYS]) -- takes no memory: a script that has written goes on, even in a Redis that is full
 local generation = text(advance())
 if ARGV[1] ~= '' then
   redis.call('HSET', KEYS[1], ARGV[1], generation)
