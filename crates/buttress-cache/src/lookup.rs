@@ -16,6 +16,7 @@ use crate::lease::{Claim, Lease};
 use crate::ledger::Verdict;
 use crate::memory::Found;
 use crate::millis::to_millis;
+use crate::policy;
 use crate::record::Record;
 use crate::redis::Claimed;
 use crate::tag::Tag;
@@ -151,6 +152,10 @@ impl Cache {
 
     /// Keeps a record that Redis had, if it is of use; gives it back if it was purged.
     async fn accept(&self, record: Record, key: &Key, local: u128, as_of: u64) -> Result<Sure, Record> {
+        if matches!(&record, Record::Entry(entry) if policy::is_from_the_future(entry.terms(), self.now())) {
+            counter!("buttress_cache_bad_records_total", "reason" => "future").increment(1);
+            return Err(record);
+        }
         let sure = match self.judged(record.clone(), key, as_of, self.now()) {
             Peek::Found(sure) => Some(sure),
             Peek::Unsure(entry, as_of) => self.settle(entry, key, as_of).await,

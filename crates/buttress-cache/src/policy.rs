@@ -22,6 +22,8 @@ use crate::layer::Settings;
 
 /// Keys longer than this are not worth their memory, and mostly made up.
 const MAX_KEY: usize = 8 << 10;
+/// So far the clocks of two processes may be apart before what one stored is not believed by the other.
+const MOST_SKEW: Duration = Duration::from_secs(2);
 /// A body whose rest is smaller than this is always read to its end.
 const SMALL_REST: u64 = 256 << 10;
 
@@ -274,6 +276,12 @@ pub(crate) fn is_due(entry: &Entry, now: SystemTime, settings: &Settings) -> boo
     let left = terms.lifetime.saturating_sub(terms.age(now));
     // Beyond, the chance is below one in a billion.
     left <= cost.mul_f64(20.0 * settings.early) && early::is_due(left, cost, settings.early, rand::random())
+}
+
+/// Whether a response was received later than now: by a process whose clock is ahead. How old it is nobody can tell, and it
+/// would count as just received until this clock has caught up. One by a clock that is behind only ends too early.
+pub(crate) fn is_from_the_future(terms: &Terms, now: SystemTime) -> bool {
+    terms.response_time.duration_since(now).is_ok_and(|ahead| ahead > MOST_SKEW)
 }
 
 /// What becomes of a fresh entry that was purged softly: as if it had become stale at this moment.
