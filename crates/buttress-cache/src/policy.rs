@@ -87,7 +87,8 @@ pub(crate) enum Unwanted {
 /// What becomes of a request with these parts.
 pub(crate) fn on_request(parts: &request::Parts, has_body: bool, settings: &Settings) -> Plan {
     let headers = &parts.headers;
-    if parts.method == Method::CONNECT || is_upgrade(headers) || is_grpc(headers) {
+    // A change makes outdated what it changes, whatever else its request asks for.
+    if parts.method == Method::CONNECT || is_upgrade(headers) && is_safe(&parts.method) || is_grpc(headers) {
         return Plan::Untouched;
     }
     if parts.method != Method::GET && parts.method != Method::HEAD {
