@@ -11,7 +11,7 @@ use buttress_rfc9111::storage::{self, Storage};
 use buttress_rfc9111::validation::Validators;
 use buttress_rfc9111::vary::{Normalization, VaryFields};
 use buttress_rfc9111::{date, fields};
-use http::header::{AGE, DATE, HeaderValue, SET_COOKIE};
+use http::header::{AGE, DATE, HeaderName, HeaderValue, SET_COOKIE};
 use http::uri::Scheme;
 use http::{HeaderMap, StatusCode, response};
 
@@ -29,6 +29,19 @@ use crate::writer::{EntryWriter, Label};
 
 /// Nothing is kept for longer: ten years, which every clock can still add.
 pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Fields that say of one request which it was and how it went. A copy would say it of another one.
+///
+/// RFC 9111 section 3.1 would have them stored, as nginx and Varnish do. But a layer that marks responses leaves a mark that is
+/// there, and whoever looks a request up by its identifier would find somebody else's.
+const OF_ONE_REQUEST: [HeaderName; 6] = [
+    HeaderName::from_static("server-timing"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("traceresponse"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("x-correlation-id"),
+    HeaderName::from_static("x-request-id"),
+];
 
 /// What becomes of a response.
 pub(crate) enum Admission {
@@ -235,6 +248,9 @@ fn stored_headers(response: &HeaderMap, directives: &ResponseDirectives, receive
     headers.remove(AGE); // each reuse states its own
     for field in groups::TAG_FIELDS {
         headers.remove(field); // they were for us
+    }
+    for field in OF_ONE_REQUEST {
+        headers.remove(field);
     }
     // RFC 9110 section 6.6.1: who receives a response without Date notes when that was.
     headers
