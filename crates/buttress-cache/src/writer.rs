@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use buttress_rfc9111::fields;
 use bytes::Bytes;
+use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 
 use crate::block;
@@ -91,9 +93,13 @@ impl EntryWriter {
         Self { out, lengths, trailers: Vec::new() }.finish()
     }
 
-    /// Keeps the trailers.
+    /// Keeps the trailers, without what belongs to one client or connection: nobody looked at them when the response was
+    /// admitted.
     pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
-        block::encode(trailers, &mut self.trailers);
+        let mut kept = trailers.clone();
+        fields::remove_hop_by_hop(&mut kept);
+        kept.remove(SET_COOKIE);
+        block::encode(&kept, &mut self.trailers);
     }
 
     /// The entry, sealed. Bodies of known length are not copied here.
