@@ -72,6 +72,16 @@ impl Bed {
                 (cache, Some(server))
             }
         };
+        Self { redis, ..Self::over(cache, hand, settings, answer) }
+    }
+
+    /// A process of its own on a cache that was made elsewhere.
+    pub(crate) fn over(
+        cache: Cache,
+        hand: ManualClock,
+        settings: impl FnOnce(CacheLayer) -> CacheLayer,
+        answer: impl Fn(&http::request::Parts) -> Response<Scripted> + Send + Sync + 'static,
+    ) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (origin, calls) = counting({
             let (seen, answer) = (Arc::clone(&seen), Arc::new(answer));
@@ -83,7 +93,7 @@ impl Bed {
             }
         });
         let service = settings(CacheLayer::new(cache.clone())).layer(origin);
-        Self { service: Mutex::new(BoxCloneSyncService::new(service)), cache, calls, hand, seen, redis }
+        Self { service: Mutex::new(BoxCloneSyncService::new(service)), cache, calls, hand, seen, redis: None }
     }
 
     /// Sends a request and reads the response to its end; then waits until what it wrote has reached the store.

@@ -1,11 +1,13 @@
 //! The response cache, through `tower::ServiceExt`: each test runs on the embedded store and on a real Redis.
 
 mod bed;
+mod clocks;
 mod coalescing;
 mod coherence;
 mod deception;
 mod defaults;
 mod failover;
+mod faults;
 mod fleet;
 mod framing;
 mod hostile_fields;
