@@ -152,6 +152,11 @@ impl Cache {
         weak.upgrade().map(|inner| Self { inner })
     }
 
+    /// What tells this cache from every other one of the process, for as long as it lives.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     pub(crate) fn now(&self) -> SystemTime {
         self.inner.clock.now()
     }

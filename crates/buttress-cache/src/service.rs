@@ -27,6 +27,10 @@ pub struct CacheService<S> {
     settings: Arc<Settings>,
 }
 
+/// What a request is being fetched for, by cache and key. A layer that is applied twice would wait for itself.
+#[derive(Clone, Default)]
+struct Within(Vec<(usize, u128)>);
+
 // === impl CacheService ===
 
 impl<S> CacheService<S> {
@@ -72,10 +76,14 @@ where
                 if let Some(report) = self.settings.shadow.clone() {
                     return ResponseFuture::boxed(shadow::watch(exchange, report, self.take_ready().0, body));
                 }
-                match exchange.answer_at_once() {
-                    Some(response) => ResponseFuture::early(response),
-                    None => ResponseFuture::boxed(exchange.answer(self.take_ready().0, body)),
+                if let Some(response) = exchange.answer_at_once() {
+                    return ResponseFuture::early(response);
                 }
+                if !Within::enter(&mut exchange) {
+                    let response = self.inner.call(Request::from_parts(exchange.parts, body));
+                    return ResponseFuture::inner(response, |response| response.map(CacheBody::inner));
+                }
+                ResponseFuture::boxed(exchange.answer(self.take_ready().0, body))
             }
         }
     }
@@ -86,5 +94,20 @@ impl<S: Clone> CacheService<S> {
     fn take_ready(&mut self) -> (S, Cache, Arc<Settings>) {
         let clone = self.inner.clone();
         (std::mem::replace(&mut self.inner, clone), self.cache.clone(), Arc::clone(&self.settings))
+    }
+}
+
+// === impl Within ===
+
+impl Within {
+    /// Notes in a request what it is fetched for; false if it was there already.
+    fn enter(exchange: &mut Exchange) -> bool {
+        let here = (exchange.cache.id(), exchange.place.plain());
+        let within: &mut Self = exchange.parts.extensions.get_or_insert_default();
+        let is_new = !within.0.contains(&here);
+        if is_new {
+            within.0.push(here);
+        }
+        is_new
     }
 }
