@@ -19,6 +19,7 @@ mod memo;
 mod memo_bed;
 mod memo_loading;
 mod memo_made_of;
+mod nesting;
 mod poisoning;
 mod purging;
 mod redis;

@@ -71,7 +71,8 @@ type Predicate = dyn Fn(&request::Parts) -> bool + Send + Sync;
 
 impl CacheLayer {
     /// A layer over this cache. Layers that are given clones of one cache share its entries: give a service with
-    /// other answers for the same URIs a cache, or a [`key`](Self::key), of its own.
+    /// other answers for the same URIs a cache, or a [`key`](Self::key), of its own. Beware of routers that strip a prefix, as
+    /// axum's `nest` does: below it `/v1/x` and `/v2/x` are both `/x`. There the layer belongs around the outer router.
     pub fn new(cache: Cache) -> Self {
         Self { cache, settings: Arc::default() }
     }
