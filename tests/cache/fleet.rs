@@ -35,6 +35,8 @@ struct Fleet {
 struct Origin {
     calls: AtomicUsize,
     gate: Semaphore,
+    /// For requests with `x-late`.
+    late: Semaphore,
     answer: Box<Answer>,
 }
 
@@ -47,7 +49,12 @@ impl Fleet {
     ) -> Self {
         let (server, hand) =
             (RedisServer::start(), ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
-        let origin = Arc::new(Origin { calls: AtomicUsize::new(0), gate: Semaphore::new(0), answer: Box::new(answer) });
+        let origin = Arc::new(Origin {
+            calls: AtomicUsize::new(0),
+            gate: Semaphore::new(0),
+            late: Semaphore::new(0),
+            answer: Box::new(answer),
+        });
         let (mut caches, mut services) = (Vec::new(), Vec::new());
         for _ in 0..processes {
             let cache = CacheOptions::new().clock(hand.clock()).redis(connected(&server).await);
@@ -108,7 +115,8 @@ impl Fleet {
 impl Origin {
     async fn call(&self, parts: &http::request::Parts) -> Response<Scripted> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        self.gate.acquire().await.unwrap().forget();
+        let gate = if parts.headers.contains_key("x-late") { &self.late } else { &self.gate };
+        gate.acquire().await.unwrap().forget();
         (self.answer)(number, parts)
     }
 }
@@ -148,6 +156,26 @@ async fn the_lease_of_a_process_that_died_ends_by_itself() {
     assert_eq!((first.await.unwrap().0, second.await.unwrap().0), ("body".to_owned(), "body".to_owned()));
     fleet.caches[1].settled().await;
     assert_eq!(fleet.keys("").len(), 1, "and what came of it is stored");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_lost_its_lease_and_comes_late_is_not_stored() {
+    let fleet = Fleet::new(2, |number, _| response(200, &[FRESH], number.to_string())).await;
+    let first = fleet.ask(0, request(Method::GET, "/x", &[("x-late", "1")]));
+    fleet.called(1).await;
+    let lease = fleet.keys(":lease").pop().expect("the first process has it");
+    assert_eq!(fleet.line().ask(&["DEL", &lease]).unwrap().int(), 1); // as if it had not been renewed
+    fleet.open();
+    assert_eq!(fleet.get(1).await.0, "1");
+    fleet.origin.late.add_permits(1);
+    assert_eq!(first.await.unwrap().0, "0", "its client has what was fetched");
+    fleet.caches[0].settled().await;
+    fleet.hand.advance(Duration::from_secs(2)); // past what each process believes by itself
+    for process in [0, 1] {
+        let (body, status) = fleet.get(process).await;
+        assert_eq!(body, "1", "{status}");
+        assert!(status.contains("; hit"), "{status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

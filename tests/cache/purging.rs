@@ -292,6 +292,51 @@ async fn an_entry_keeps_its_tags_when_it_is_validated() {
 }
 
 #[tokio::test]
+async fn an_entry_that_takes_another_s_place_has_its_own_tags() {
+    for store in STORES {
+        let revision = Arc::new(AtomicUsize::new(0));
+        let now = Arc::clone(&revision);
+        let bed = Bed::new(store, move |_| {
+            let tags = ["old both", "new both"][now.load(Ordering::SeqCst).min(1)];
+            response(200, &[FRESH, ("surrogate-key", tags)], "body")
+        })
+        .await;
+        bed.get("/x").await;
+        revision.store(1, Ordering::SeqCst);
+        bed.cache.purge(Purge::tag("old")).await.unwrap();
+        assert!(!bed.get("/x").await.is_hit());
+        for (tag, still_there) in [("old", true), ("new", false), ("both", false)] {
+            bed.get("/x").await;
+            bed.cache.purge(Purge::tag(tag)).await.unwrap();
+            assert_eq!(bed.get("/x").await.is_hit(), still_there, "{store:?} {tag}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_of_many_groups_is_one_of_the_response() {
+    for store in STORES {
+        for (count, is_stored) in [(33, true), (64, true), (65, false)] {
+            let bed = Bed::new(store, move |_| {
+                let groups: Vec<_> =
+                    (0..count).map(|number| format!("\"a group of some length, number {number}\"")).collect();
+                response(200, &[FRESH, ("cache-groups", &groups.join(", "))], "body")
+            })
+            .await;
+            for group in [0, 32, count - 1] {
+                bed.get("http://h/x").await;
+                assert_eq!(bed.get("http://h/x").await.is_hit(), is_stored, "{store:?} {count}");
+                let name = format!("a group of some length, number {group}");
+                bed.cache.purge(Purge::group(&uri("http://h"), name.to_uppercase()).unwrap()).await.unwrap();
+                assert_eq!(bed.get("http://h/x").await.is_hit(), is_stored, "case counts");
+                bed.cache.purge(Purge::group(&uri("http://h"), name).unwrap()).await.unwrap();
+                assert!(!bed.get("http://h/x").await.is_hit(), "{store:?} {count}: {group}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_lost_stamp_or_ledger_is_a_miss() {
     for lost in ["buttress:cache:v1:{tags}:*", "buttress:cache:v1:{tags}"] {
         let bed = filled(Store::Redis, &["http://h/a"]).await;
