@@ -37,15 +37,9 @@ use crate::tag::Tag;
 /// Names of request fields that services are known to build responses from although caches do not key on them.
 ///
 /// A response made under one of these would be served to everybody (cache poisoning, Kettle 2018). When one is
-/// present, it becomes part of the key. Kept in lower case, as `http` keeps names.
-const TREACHEROUS: [&str; 15] = [
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
+/// present, it becomes part of the key. So does whatever else a proxy says in `X-Forwarded-…`: the host, the scheme, a prefix, but
+/// also the user or the certificate that it has seen. `X-Forwarded-For` does not: it names the client's address.
+const TREACHEROUS: [&str; 8] = [
     "x-host",
     "x-http-method",
     "x-http-method-override",
@@ -189,7 +183,13 @@ impl Key {
     fn push_treacherous(&mut self, parts: &request::Parts, authority: &[u8]) {
         for (name, value) in &parts.headers {
             let name = name.as_str();
-            if name.starts_with("x-") && TREACHEROUS.contains(&name) {
+            let is_treacherous = match name.strip_prefix("x-") {
+                Some(rest) => {
+                    rest.strip_prefix("forwarded-").is_some_and(|rest| rest != "for") || TREACHEROUS.contains(&name)
+                }
+                None => false,
+            };
+            if is_treacherous {
                 self.push(name);
                 self.push(value);
             } else if name == "host" {
@@ -334,6 +334,7 @@ mod tests {
             (key("https://a/x", &[]), key("https://a:443/x", &[])),
             (key("http://a/x", &[]), key("/x", &[("host", "A")])),
             (key("/x", &[("host", "[::1]:80")]), key("http://[::1]/x", &[])),
+            (key("http://a/x", &[("x-forwarded-for", "1.2.3.4")]), key("http://a/x", &[])),
             (key("http://a/x", &[("host", "A")]), key("http://a/x", &[])),
             (key("/x", &[("host", "a"), ("host", "a")]), key("http://a/x", &[])),
             (key("/x", &[("forwarded", "for=1.2.3.4;host=a")]), key("/x", &[("forwarded", "For=5.6.7.8; host=a")])),
@@ -360,6 +361,7 @@ mod tests {
             key("http://a/x", &[("x-http-method-override", "DELETE")]),
             key("http://a/x", &[("x-method-override", "DELETE")]),
             key("http://a/x", &[("x-forwarded-ssl", "on")]),
+            key("http://a/x", &[("x-forwarded-user", "somebody")]),
             key("http://a/x", &[("forwarded", "for=1;host=evil")]),
             key("http://a/x", &[("forwarded", "for=1 host=evil")]),
             key("http://a/x", &[("forwarded", "for=\"1;host=evil\"")]),
