@@ -190,3 +190,38 @@ async fn a_hit_knows_its_length() {
     let hit = bed.open(request(Method::GET, "/x", &[])).await;
     assert_eq!(hit.body().size_hint().exact(), Some(5));
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_stream_that_has_no_end() {
+    for media_type in ["text/event-stream", "Text/Event-Stream; charset=utf-8", "multipart/x-mixed-replace;boundary=x"]
+    {
+        let taps = Arc::new(Mutex::new(Vec::<Tap>::new()));
+        let origin = {
+            let taps = Arc::clone(&taps);
+            tower::service_fn(move |_: Request<Body>| {
+                let (tap, body) = body::slow();
+                taps.lock().unwrap().push(tap);
+                async move {
+                    Ok::<_, Infallible>(Response::builder().header("content-type", media_type).body(body).unwrap())
+                }
+            })
+        };
+        // By a lifetime that somebody gave to everything.
+        let cache = Cache::embedded();
+        let layer = CacheLayer::new(cache.clone()).default_ttl(std::time::Duration::from_secs(60));
+        let service = layer.layer(origin);
+        let listeners = async {
+            let mut bodies = Vec::new();
+            for number in 0..10 {
+                let response = service.clone().oneshot(request(Method::GET, "/events", &[])).await.unwrap();
+                let mut body = response.into_body();
+                let tap = taps.lock().unwrap()[number].clone();
+                assert!(tap.data("first"));
+                assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "first");
+                bodies.push(body);
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(4), listeners).await.expect("each has its own at once");
+        assert_eq!(cache.weight() / 1024, 0, "nothing but the word not to queue");
+    }
+}

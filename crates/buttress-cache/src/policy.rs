@@ -12,8 +12,8 @@ use buttress_rfc9111::rules::Rules;
 use buttress_rfc9111::storage::Refusal;
 use buttress_rfc9111::vary::VaryFields;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
-    SET_COOKIE, UPGRADE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA,
+    RANGE, SET_COOKIE, UPGRADE,
 };
 use http::{HeaderMap, Method, StatusCode, request, response};
 
@@ -80,6 +80,8 @@ pub(crate) enum Unwanted {
     Large,
     /// The response sets a cookie.
     SetCookie,
+    /// The response has no end that anybody could wait for.
+    Stream,
 }
 
 // === impl Plan ===
@@ -191,7 +193,19 @@ pub(crate) fn on_storable(
     if length.is_some_and(|length| length > settings.max_body) {
         return Err(Unwanted::Large);
     }
+    if is_stream(&response.headers) {
+        return Err(Unwanted::Stream);
+    }
     Ok(())
+}
+
+/// Whether a response goes on for as long as its client listens: server-sent events, and the parts of a camera's picture. Others
+/// would wait for its end.
+fn is_stream(headers: &HeaderMap) -> bool {
+    const STREAMS: [&[u8]; 2] = [b"text/event-stream", b"multipart/x-mixed-replace"];
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
+    media_type
+        .is_some_and(|media_type| STREAMS.iter().any(|stream| media_type.trim_ascii().eq_ignore_ascii_case(stream)))
 }
 
 /// Whether a response with this status is one that the next client may have.
@@ -225,7 +239,7 @@ impl Unwanted {
             Self::Authorized | Self::Cookies => false,
             // The next request may not provoke it.
             Self::Error => false,
-            Self::Large | Self::SetCookie => true,
+            Self::Large | Self::SetCookie | Self::Stream => true,
         }
     }
 
@@ -236,6 +250,7 @@ impl Unwanted {
             Self::Error => "error",
             Self::Large => "large",
             Self::SetCookie => "set-cookie",
+            Self::Stream => "stream",
         }
     }
 }
