@@ -25,6 +25,7 @@ mod nesting;
 mod poisoning;
 mod purging;
 mod redis;
+mod refreshing;
 mod reuse;
 mod shadow;
 mod sharing;
