@@ -6,7 +6,7 @@
 //! | `{prefix}:cache:v1:{digest}:lease` | string | the token of the process that fills the record | two seconds, renewed while it does |
 //! | `{prefix}:cache:v1:{digest}:part:{fill}:{n}` | string | a part of a large body | a minute longer than the record |
 //! | `{prefix}:cache:v1:{tags}` | hash | the ledger of purges | for ever |
-//! | `{prefix}:cache:v1:{tags}:{tag}` | string | when the tag was purged last | as long as an entry with it; an hour at least after a purge |
+//! | `{prefix}:cache:v1:{tags}:{tag}` | string | when the tag was purged last | as long as an entry with it; a minute at least after a purge |
 //! | `{prefix}:cache:news:…` | | nothing: set and removed at once, to announce a change | |
 //!
 //! The digest is the first 128 bits of the BLAKE3 hash of the key text, in base64url, within braces so that a cluster

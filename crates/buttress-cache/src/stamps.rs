@@ -18,8 +18,11 @@ static STAMP: Script = Script::new("stamp", include_str!("scripts/stamp.lua"));
 static SWEEP: Script =
     Script::new("sweep", concat!(include_str!("scripts/ledger.lua"), include_str!("scripts/sweep.lua")));
 
-/// A stamp of a tag that nothing carries yet is for fills that are under way; none that takes longer is stored.
+/// A fill that takes longer is not stored.
 pub(crate) const LONGEST_FILL: Duration = Duration::from_secs(3600);
+/// How long a purge of a tag that nothing carries leaves a stamp. Entries keep theirs alive, and a fill that began before the purge is
+/// refused without one as well (`stamp.lua`): it is there so that a fill which begins after the purge need not be.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The ledger and the stamps in Redis.
 pub(crate) struct StampStore {
@@ -69,7 +72,7 @@ impl StampStore {
     pub(crate) async fn purge_tag(&self, tag: &Tag, soft: bool, known: Generation) -> Result<Generation, Error> {
         let keys = [key::ledger(&self.prefix), self.stamp(tag), key::news_of_tag(&self.prefix, tag)];
         let kind = Bytes::from_static(if soft { b"soft" } else { b"hard" });
-        let args = [kind, millis(LONGEST_FILL), known.to_string().into()];
+        let args = [kind, millis(REMEMBERED), known.to_string().into()];
         Ok(generation(self.redis.run(&PURGE_TAG, &keys, &args).await?))
     }
 

@@ -107,8 +107,8 @@ pub mod purging {
     //! | what | one of | costs in Redis |
     //! |---|---|---|
     //! | everything, a host, a path and all below it | `Purge::everything`, `host`, `prefix` | a line in the ledger, of which 64 are kept; of more, the oldest becomes a purge of everything before it |
-    //! | a tag, a group | `tag`, `group` | a stamp (136 bytes), for as long as something with the tag lives, an hour at least |
-    //! | a URI with all its variants | `uri` | a stamp for an hour |
+    //! | a tag, a group | `tag`, `group` | a stamp (136 bytes), for as long as something with the tag lives, a minute at least |
+    //! | a URI with all its variants | `uri` | a stamp for a minute |
     //! | any of them, softly | `.soft()` | the same; a URI a line in the ledger |
     //!
     //! Whatever it concerns, a purge is one round trip (a URI's three) and searches nothing: each entry knows when its fill
@@ -174,7 +174,7 @@ pub mod operation {
     //! |---|---|---|
     //! | `PREFIX:cache:v1:{DIGEST}`, braces included | one response with its fields and body, or the list of fields that a URI varies by | as long as it is fresh, and `keep_stale` longer where it can be validated |
     //! | `PREFIX:cache:v1:{tags}` | the ledger of purges | for ever |
-    //! | the same with `:TAG`, a digest | when the tag was purged last | as long as an entry with it; an hour at least after a purge |
+    //! | the same with `:TAG`, a digest | when the tag was purged last | as long as an entry with it; a minute at least after a purge |
     //! | `PREFIX:cache:news:…` | nothing: set and removed at once, to announce a change | |
     //! | a record's name with `:part:FILL:N` | 1 MiB of a large body | a minute longer than the record; five minutes when another took its place |
     //! | a record's name with `:lease` | the token of the process that fills it | two seconds, renewed while it does: half a minute since the body moved last, ten minutes in all |

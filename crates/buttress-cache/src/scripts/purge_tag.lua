@@ -4,7 +4,7 @@
 -- KEYS[2]  the tag's stamp
 -- KEYS[3]  where the change is announced
 -- ARGV[1]  "hard" or "soft"
--- ARGV[2]  for how many milliseconds the stamp lives at least: longer than any fill takes
+-- ARGV[2]  for how many milliseconds the stamp lives at least
 -- ARGV[3]  a generation that the asker knows
 --
 -- Returns the generation of the purge, as text.
