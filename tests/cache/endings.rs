@@ -113,10 +113,10 @@ async fn however_a_leader_ends_those_who_follow_are_served() {
     }
 }
 
+type SlowService = BoxCloneSyncService<Request<Body>, Response<CacheBody<Slow>>, Infallible>;
+
 /// A service whose bodies come as the test hands them over.
-fn slow_service(
-    layer: CacheLayer,
-) -> (BoxCloneSyncService<Request<Body>, Response<CacheBody<Slow>>, Infallible>, mpsc::UnboundedReceiver<Tap>) {
+fn slow_service(layer: CacheLayer) -> (SlowService, mpsc::UnboundedReceiver<Tap>) {
     let (sender, taps) = mpsc::unbounded_channel();
     let origin = tower::service_fn(move |_: Request<Body>| {
         let (tap, body) = body::slow();
