@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::growing::{End, Growing};
+use crate::writer::shared_trailers;
 
 /// How long a fill may go on after its last client has left.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,7 +64,13 @@ impl Reader {
             }
             if let Some(trailers) = state.trailers.as_ref().filter(|_| !self.has_trailers) {
                 self.has_trailers = true;
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers.clone()))));
+                let trailers = match self.kind {
+                    Kind::First => trailers.clone(),
+                    Kind::Follower | Kind::Drain => shared_trailers(trailers),
+                };
+                if !trailers.is_empty() {
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
             }
             if let Some(end) = &mut state.end {
                 return Poll::Ready(self.end(end).map(Err));

@@ -93,13 +93,9 @@ impl EntryWriter {
         Self { out, lengths, trailers: Vec::new() }.finish()
     }
 
-    /// Keeps the trailers, without what belongs to one client or connection: nobody looked at them when the response was
-    /// admitted.
+    /// Keeps the trailers.
     pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
-        let mut kept = trailers.clone();
-        fields::remove_hop_by_hop(&mut kept);
-        kept.remove(SET_COOKIE);
-        block::encode(&kept, &mut self.trailers);
+        block::encode(&shared_trailers(trailers), &mut self.trailers);
     }
 
     /// The entry, sealed. Bodies of known length are not copied here.
@@ -122,6 +118,14 @@ impl EntryWriter {
         self.push(&manifest.write());
         self.finish()
     }
+}
+
+/// Trailers without what belongs to one client or connection: nobody looked at them when the response was admitted.
+pub(crate) fn shared_trailers(trailers: &HeaderMap) -> HeaderMap {
+    let mut shared = trailers.clone();
+    fields::remove_hop_by_hop(&mut shared);
+    shared.remove(SET_COOKIE);
+    shared
 }
 
 /// Nothing is as long as 4 GiB: Redis ends at 512 MiB. If it were, the lengths would not add up, and it is a miss.
