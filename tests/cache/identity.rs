@@ -119,6 +119,38 @@ async fn a_cookie_in_trailers_is_not_replayed() {
     }
 }
 
+/// A follower reads along before the body has ended; what ends it was for the one who asked first.
+#[tokio::test]
+async fn who_reads_along_gets_no_cookie_of_the_one_who_asked() {
+    let (sender, mut taps) = tokio::sync::mpsc::unbounded_channel();
+    let origin = tower::service_fn(move |_: Request<Body>| {
+        let (tap, body) = body::slow();
+        sender.send(tap).unwrap();
+        let response = Response::builder().header(FRESH.0, FRESH.1).header("content-length", 4);
+        async { Ok::<_, Infallible>(response.header("x-request-id", "7").body(body).unwrap()) }
+    });
+    let service = CacheLayer::new(CacheOptions::new().embedded()).layer(origin);
+    let first = service.clone().oneshot(request(Method::GET, "/x", &[])).await.unwrap();
+    let tap = taps.recv().await.unwrap();
+    tap.data("bo");
+    let follower = service.oneshot(request(Method::GET, "/x", &[])).await.unwrap();
+    assert!(taps.is_empty() && follower.headers()["cache-status"].to_str().unwrap().contains("collapsed"));
+    assert_eq!(
+        (&first.headers()["x-request-id"], follower.headers().get("x-request-id")),
+        (&"7".parse().unwrap(), None)
+    );
+    let names = ["set-cookie", "x-sum"].map(HeaderName::from_static);
+    tap.data("dy");
+    tap.trailers(names.into_iter().map(|name| (name, "1".parse().unwrap())).collect());
+    drop(tap);
+    let trailers = tokio::join!(body::collect(first), body::collect(follower));
+    let names = |trailers: Option<HeaderMap>| trailers.unwrap().keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        (names(trailers.0.2), names(trailers.1.2)),
+        (vec!["set-cookie".into(), "x-sum".into()], vec!["x-sum".to_owned()])
+    );
+}
+
 #[tokio::test]
 async fn what_is_said_of_one_request_is_not_said_of_the_next() {
     const OWN: [&str; 4] = ["x-request-id", "traceresponse", "server-timing", "x-correlation-id"];

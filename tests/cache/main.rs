@@ -10,7 +10,7 @@
 //! | what is for one client, one hop or one request stays there: credentials, cookies, certificates, identifiers, extensions | `identity`, `hostile_fields`, `defaults` |
 //! | nothing is taken for the same target that a service may tell apart; a body on GET goes past | `targets` |
 //! | what is cut off, broken, too long or without an end is not kept, and nobody is made to wait for it | `framing`, `streaming`, `endings` |
-//! | a change takes along what it names, its groups and its variants, and nothing of other origins | `invalidation`, `purging` |
+//! | a change takes along what it names, its groups and its variants, and nothing of other origins | `invalidation`, `tags` |
 //! | many misses are one call, in a process and in a fleet; however the one ends, the others are served | `coalescing`, `fleet`, `endings` |
 //! | a refresh is one for all, anonymous, and may fail | `reuse`, `fleet`, `refreshing`, `lifetimes`, `identity` |
 //! | what was purged is not served again: during fills, in storms, to other processes, when a master dies | `purging`, `coherence`, `failover`, `floods`, `fleet` |
@@ -69,6 +69,7 @@ mod reuse;
 mod shadow;
 mod sharing;
 mod streaming;
+mod tags;
 mod targets;
 mod traces;
 mod variants;
