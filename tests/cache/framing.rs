@@ -193,6 +193,35 @@ async fn a_304_changes_what_it_names_and_doubles_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_304_that_keeps_the_copy_from_others_ends_it() {
+    for (name, value) in [
+        ("cache-control", "private, max-age=60"),
+        ("cache-control", "no-store, max-age=60"),
+        ("cdn-cache-control", "private"),
+        ("vary", "*"),
+        ("cache-groups", "unreadable"),
+    ] {
+        for store in STORES {
+            let bed = Bed::new(store, move |parts| match parts.headers.contains_key("if-none-match") {
+                true => response(304, &[TAGGED, (name, value)], ""),
+                false => response(200, &[FRESH, TAGGED], "body"),
+            })
+            .await;
+            bed.get("/x").await;
+            bed.hand.advance(Duration::from_secs(61));
+            let validated = bed.get("/x").await;
+            assert_eq!((validated.status.as_u16(), validated.text()), (200, "body"), "it is this client's still");
+            let next = bed.get("/x").await;
+            assert_eq!(
+                (next.is_hit(), bed.last_seen().get("if-none-match")),
+                (false, None),
+                "{store:?} {name}: {value}"
+            );
+        }
+    }
+}
+
 /// To a question that nobody asked: no condition was sent, since there was nothing to be validated with.
 #[tokio::test]
 async fn a_304_that_nobody_asked_for_becomes_nobody_s_entry() {

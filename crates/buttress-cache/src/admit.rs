@@ -13,7 +13,7 @@ use buttress_rfc9111::vary::{Normalization, VaryFields};
 use buttress_rfc9111::{date, fields};
 use http::header::{AGE, DATE, HeaderName, HeaderValue, SET_COOKIE};
 use http::uri::Scheme;
-use http::{HeaderMap, StatusCode, response};
+use http::{HeaderMap, Method, StatusCode, response};
 
 use crate::cache::Place;
 use crate::capture::Used;
@@ -66,6 +66,8 @@ pub(crate) struct Admitted {
     pub(crate) keep: Duration,
     /// Whether it can answer those who wait, or must be validated even by them.
     pub(crate) is_fresh: bool,
+    /// Whether it may be kept: what was validated may be told that it is for one client only, from now on.
+    pub(crate) is_kept: bool,
 }
 
 /// When a request was sent and its response received.
@@ -103,25 +105,30 @@ impl Exchange {
             return Admission::Skip { why: "tags", for_all: true };
         };
         let headers = stored_headers(headers, &directives, times.received);
-        match self.admitted(response.status, headers, terms, times, tags, used) {
-            Some(admitted) => Admission::Store(Box::new(admitted)),
-            None => Admission::Skip { why: "vary", for_all: true },
+        let admitted = self.admitted(response.status, headers, terms, times, Some((tags, used)));
+        if admitted.is_kept {
+            Admission::Store(Box::new(admitted))
+        } else {
+            Admission::Skip { why: "vary", for_all: true }
         }
     }
 
-    /// What becomes of an entry whose fields a validation has brought up to date.
+    /// What becomes of an entry whose fields a validation has brought up to date: it answers the one who asked, and is kept if
+    /// it would be stored as it is now. `by` is what it can be purged by, if that is known.
     pub(crate) fn admit_again(
         &self,
         status: StatusCode,
         headers: &HeaderMap,
         times: Times,
-        tags: Vec<Tag>,
-        used: Used,
-    ) -> Option<Admitted> {
+        by: Option<(Vec<Tag>, Used)>,
+    ) -> Admitted {
         let rules = &self.settings.rules;
         let directives = rules.directives(headers);
-        let terms = Terms::with_directives(&directives, status, headers, times.sent, times.received, rules);
-        self.admitted(status, stored_headers(headers, &directives, times.received), terms, times, tags, used)
+        let is_storable = storage::decide(&Method::GET, &HeaderMap::new(), status, headers, rules).is_allowed();
+        let mut terms = Terms::with_directives(&directives, status, headers, times.sent, times.received, rules);
+        policy::shorten(&mut terms, status, &self.settings, rand::random_range(0.0..=1.0));
+        let headers = stored_headers(headers, &directives, times.received);
+        self.admitted(status, headers, terms, times, by.filter(|_| is_storable))
     }
 
     /// By what a response can be purged beside its place. `None` if it says so in a way that cannot be read: then whoever purges
@@ -152,25 +159,28 @@ impl Exchange {
         Some(tags)
     }
 
+    /// When it is not known `by` what it can be purged, or no request could ever find it, it is not kept.
     fn admitted(
         &self,
         status: StatusCode,
         headers: HeaderMap,
         terms: Terms,
         times: Times,
-        mut tags: Vec<Tag>,
-        made_of: Used,
-    ) -> Option<Admitted> {
+        by: Option<(Vec<Tag>, Used)>,
+    ) -> Admitted {
+        let now = terms.response_time;
+        let keep = self.settings.keep(&terms, &headers);
+        let place = by.as_ref().and_then(|_| self.place_for(&VaryFields::of(&headers), now + keep));
+        let is_kept = place.is_some();
+        let (mut tags, made_of) = by.unwrap_or_default();
         for (tag, _) in &made_of {
             if !tags.contains(tag) {
                 tags.push(*tag);
             }
         }
-        let now = terms.response_time;
-        let keep = self.settings.keep(&terms, &headers);
-        let place = self.place_for(&VaryFields::of(&headers), now + keep)?;
-        let decision = reuse::decide(&RequestDirectives::default(), &terms, now, &self.settings.rules);
-        Some(Admitted { status, headers, terms, place, times, tags, made_of, keep, is_fresh: decision == Reuse::Fresh })
+        let place = place.unwrap_or_else(|| self.place.clone());
+        let is_fresh = reuse::decide(&RequestDirectives::default(), &terms, now, &self.settings.rules) == Reuse::Fresh;
+        Admitted { status, headers, terms, place, times, tags, made_of, keep, is_fresh, is_kept }
     }
 
     /// Where a response that varies on these fields is kept. `None` when no request could ever find it.

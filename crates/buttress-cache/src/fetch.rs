@@ -158,7 +158,10 @@ impl Fetch {
             return self.on_bad_validation(errand);
         };
         let entry = admitted.with_body_of(&stale);
-        let status = errand.status(&self.exchange.settings.name).forward_status(StatusCode::NOT_MODIFIED).stored(true);
+        let status = errand
+            .status(&self.exchange.settings.name)
+            .forward_status(StatusCode::NOT_MODIFIED)
+            .stored(admitted.is_kept);
         let mut response = self.exchange.reuse(&entry, received, status);
         response.headers_mut().extend(cookies); // for this client alone
         if let Some(lead) = errand.lead.take() {
@@ -188,9 +191,8 @@ impl Fetch {
             let (stored, length) = (stale.headers(0), stale.body_len());
             match validation::judge_by_head(&stored, length, response.status(), response.headers()) {
                 HeadAnswer::Update(_) => {
-                    if let Some(admitted) = self.updated(&stale, stored, response.headers(), received) {
-                        Keeper::new(&self.exchange, &admitted, lead).keep(admitted.with_body_of(&stale), None);
-                    }
+                    let admitted = self.updated(&stale, stored, response.headers(), received);
+                    Keeper::new(&self.exchange, &admitted, lead).keep(admitted.with_body_of(&stale), None);
                 }
                 HeadAnswer::Invalidate(_) => self.exchange.cache.drop_entry(&self.exchange.place),
                 HeadAnswer::Ignore(_) => {}
@@ -269,28 +271,24 @@ impl Fetch {
     fn freshened(&self, stale: &Entry, update: &HeaderMap, received: SystemTime) -> Option<Admitted> {
         let stored = stale.headers(update.len());
         match validation::select(&Validators::of(update), &[Validators::of(&stored)]) {
-            Freshen::Update { .. } => self.updated(stale, stored, update, received),
+            Freshen::Update { .. } => Some(self.updated(stale, stored, update, received)),
             Freshen::Ignore(_) => None,
         }
     }
 
     /// What an entry becomes by the fields of a 304 or a HEAD.
-    fn updated(
-        &self,
-        stale: &Entry,
-        mut stored: HeaderMap,
-        update: &HeaderMap,
-        received: SystemTime,
-    ) -> Option<Admitted> {
+    fn updated(&self, stale: &Entry, mut stored: HeaderMap, update: &HeaderMap, received: SystemTime) -> Admitted {
         let mut update = update.clone();
         let directives = self.exchange.settings.rules.directives(&update);
         fields::remove_unstorable(&mut update, &directives);
         validation::update(&mut stored, &update);
         // What does not say its tags anew keeps them; so does what may have them from values that it was made of.
-        let mut tags: Vec<_> = stale.tags().collect();
-        let said = self.exchange.tags_of(&update).unwrap_or_default();
-        tags.extend(said.into_iter().filter(|tag| !stale.tags().any(|known| known == *tag)));
-        self.exchange.admit_again(stale.status(), &stored, self.times(received), tags, self.capture.used()?)
+        let tags = self.exchange.tags_of(&update).map(|said| {
+            let mut tags: Vec<_> = stale.tags().collect();
+            tags.extend(said.into_iter().filter(|tag| !stale.tags().any(|known| known == *tag)));
+            tags
+        });
+        self.exchange.admit_again(stale.status(), &stored, self.times(received), tags.zip(self.capture.used()))
     }
 
     fn times(&self, received: SystemTime) -> Times {

@@ -31,6 +31,8 @@ pub(crate) struct Keeper {
     /// How long the entry may be of use.
     keep: Duration,
     times: Times,
+    /// Whether the response may be kept.
+    is_kept: bool,
     /// The parts of the entry whose place is taken.
     replaces: Option<Manifest>,
     /// Values that it was made of, by their tags.
@@ -49,12 +51,13 @@ struct List {
 impl Keeper {
     pub(crate) fn new(exchange: &Exchange, admitted: &Admitted, lead: Lead) -> Self {
         let keeper = Self::of(&exchange.cache, admitted.place.clone(), lead, admitted.keep, admitted.times);
-        Self { made_of: admitted.made_of.clone(), ..keeper }
+        Self { made_of: admitted.made_of.clone(), is_kept: admitted.is_kept, ..keeper }
     }
 
     /// What is needed to keep any entry.
     pub(crate) fn of(cache: &Cache, place: Place, lead: Lead, keep: Duration, times: Times) -> Self {
-        Self { cache: cache.clone(), place, lead, keep, times, replaces: None, made_of: Used::new() }
+        let (cache, made_of) = (cache.clone(), Used::new());
+        Self { cache, place, lead, keep, times, is_kept: true, replaces: None, made_of }
     }
 
     /// What was made of these values.
@@ -79,7 +82,13 @@ impl Keeper {
     ///
     /// `parts` are those of its body, if it has them and they are new.
     pub(crate) fn keep(self, entry: Entry, parts: Option<Parts>) {
-        let Self { cache, place, mut lead, keep, times, replaces, made_of } = self;
+        let Self { cache, place, mut lead, keep, times, is_kept, replaces, made_of } = self;
+        if !is_kept {
+            // It was, until a validation said otherwise: what is there has to go too.
+            lead.open();
+            cache.drop_entry(&place);
+            return;
+        }
         let (now, as_of) = (cache.now(), times.moment.version);
         let took_long = now.duration_since(times.sent).is_ok_and(|took| took > LONGEST_FILL);
         let is_purged = || cache.coherence().judge_leniently(&entry) == Verdict::Gone;
