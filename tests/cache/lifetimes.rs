@@ -109,3 +109,22 @@ async fn a_dear_response_is_refreshed_in_the_background_before_its_end() {
         assert!(expected.contains(&refreshed), "beta {beta}, {left} ms left: {refreshed} of 200");
     }
 }
+
+#[tokio::test]
+async fn absence_that_is_confirmed_is_remembered_for_a_short_time_again() {
+    for store in STORES {
+        let settings = |layer: CacheLayer| layer.default_ttl(Duration::from_secs(60));
+        let bed = Bed::with(store, settings, |parts| match parts.headers.contains_key("if-none-match") {
+            true => response(304, &[("etag", "\"1\"")], ""),
+            false => response(404, &[("etag", "\"1\"")], "absent"),
+        })
+        .await;
+        for turn in 0..3 {
+            assert!(!bed.get("/x").await.is_hit(), "{store:?} {turn}");
+            bed.hand.advance(Duration::from_secs(9));
+            let hit = bed.get("/x").await;
+            assert_eq!((hit.is_hit(), hit.status.as_u16()), (true, 404), "{store:?} {turn}");
+            bed.hand.advance(Duration::from_secs(2));
+        }
+    }
+}
