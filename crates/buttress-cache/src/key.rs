@@ -75,8 +75,9 @@ impl Key {
             Some(authority) => authority.as_str().as_bytes(),
             None => parts.headers.get(HOST).map_or(&b""[..], |host| host.as_bytes()),
         };
-        let mut key = Self::of_parts(&parts.uri, parts.uri.scheme().unwrap_or(&Scheme::HTTP), authority);
-        key.push_treacherous(parts, authority);
+        let scheme = parts.uri.scheme().unwrap_or(&Scheme::HTTP);
+        let mut key = Self::of_parts(&parts.uri, scheme, authority);
+        key.push_treacherous(parts, without_default_port(authority, scheme), scheme);
         key
     }
 
@@ -180,7 +181,7 @@ impl Key {
         self.text.extend(authority.iter().map(u8::to_ascii_lowercase));
     }
 
-    fn push_treacherous(&mut self, parts: &request::Parts, authority: &[u8]) {
+    fn push_treacherous(&mut self, parts: &request::Parts, authority: &[u8], scheme: &Scheme) {
         for (name, value) in &parts.headers {
             let name = name.as_str();
             let is_treacherous = match name.strip_prefix("x-") {
@@ -194,7 +195,7 @@ impl Key {
                 self.push(value);
             } else if name == "host" {
                 // RFC 9112 section 3.2.2 lets the target decide. Who looks at `Host` all the same sees another authority.
-                if !value.as_bytes().eq_ignore_ascii_case(authority) {
+                if !without_default_port(value.as_bytes(), scheme).eq_ignore_ascii_case(authority) {
                     self.push(name);
                     self.push(value);
                 }
@@ -336,6 +337,7 @@ mod tests {
             (key("/x", &[("host", "[::1]:80")]), key("http://[::1]/x", &[])),
             (key("http://a/x", &[("x-forwarded-for", "1.2.3.4")]), key("http://a/x", &[])),
             (key("http://a/x", &[("host", "A")]), key("http://a/x", &[])),
+            (key("http://a:80/x", &[("host", "a")]), key("http://a/x", &[("host", "a:80")])),
             (key("/x", &[("host", "a"), ("host", "a")]), key("http://a/x", &[])),
             (key("/x", &[("forwarded", "for=1.2.3.4;host=a")]), key("/x", &[("forwarded", "For=5.6.7.8; host=a")])),
         ] {
