@@ -213,6 +213,7 @@ async fn a_refresh_asks_for_everybody() {
         let personal = [
             ("cookie", "id=1"),
             ("authorization", "Bearer x"),
+            ("proxy-authorization", "Basic eDp5"),
             ("range", "bytes=0-1"),
             ("if-modified-since", "Fri, 01 Jan 2021 00:00:00 GMT"),
             ("if-none-match", "\"own\""),

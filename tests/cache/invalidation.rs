@@ -6,8 +6,9 @@ use crate::bed::{Bed, STORES, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 
+const URIS: [&str; 3] = ["/x", "/made", "/also"];
+
 async fn is_forgotten(method: &str, status: u16, fields: &[(&'static str, &'static str)]) -> Vec<&'static str> {
-    const URIS: [&str; 3] = ["/x", "/made", "/also"];
     let mut forgotten = Vec::new();
     for store in STORES {
         let fields = fields.to_vec();
@@ -49,6 +50,11 @@ async fn a_change_makes_the_target_and_what_it_names_outdated() {
             &[("location", "http://example.com/made"), ("content-location", "also")],
             &["/x", "/made", "/also"],
         ),
+        ("POST", 201, &[("location", "http://EXAMPLE.com:80/made"), ("content-location", "//example.com/also")], &URIS),
+        ("POST", 201, &[("location", "./made#part")], &["/x", "/made"]),
+        ("POST", 201, &[("location", "http://example.com:8080/made")], &["/x"]),
+        ("POST", 201, &[("location", "https://example.com/made")], &["/x"]),
+        ("POST", 201, &[("location", "http://[nonsense")], &["/x"]),
         ("POST", 201, &[("location", "http://elsewhere.example/made")], &["/x"]),
         ("POST", 404, &[], &[]),
         ("POST", 500, &[], &[]),

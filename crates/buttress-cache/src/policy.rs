@@ -13,7 +13,7 @@ use buttress_rfc9111::storage::Refusal;
 use buttress_rfc9111::vary::VaryFields;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA,
-    RANGE, SET_COOKIE, UPGRADE,
+    PROXY_AUTHORIZATION, RANGE, SET_COOKIE, UPGRADE,
 };
 use http::{HeaderMap, Method, StatusCode, request, response};
 
@@ -327,8 +327,17 @@ pub(crate) fn is_the_responses_own(refusal: Refusal) -> bool {
 
 /// Takes out of a request what only its client has: a refresh is for everybody. What chooses the variant stays.
 pub(crate) fn make_anonymous(headers: &mut HeaderMap, varies_on: Option<&VaryFields>) {
-    const PERSONAL: [HeaderName; 8] =
-        [AUTHORIZATION, CACHE_CONTROL, COOKIE, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE];
+    const PERSONAL: [HeaderName; 9] = [
+        AUTHORIZATION,
+        CACHE_CONTROL,
+        COOKIE,
+        IF_MATCH,
+        IF_RANGE,
+        IF_UNMODIFIED_SINCE,
+        PRAGMA,
+        PROXY_AUTHORIZATION,
+        RANGE,
+    ];
     for name in PERSONAL {
         if !varies_on.is_some_and(|fields| fields.names().any(|field| field == name.as_str())) {
             headers.remove(name);
