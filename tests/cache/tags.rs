@@ -1,13 +1,16 @@
 //! By what a response can be purged: how it says so, and for how long that holds.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use buttress::cache::{CacheLayer, Purge};
-use http::Uri;
+use buttress::cache::{Cache, CacheLayer, CacheOptions, Purge};
+use buttress_tests::{RedisServer, body, counting};
+use http::{Method, Uri};
+use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Bed, STORES, request, response};
+use crate::bed::{Bed, Body, STORES, Store, connected, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=600");
 
@@ -128,5 +131,85 @@ async fn each_of_many_groups_is_one_of_the_response() {
                 assert!(!bed.get("http://h/x").await.is_hit(), "{store:?} {count}: {group}");
             }
         }
+    }
+}
+
+/// A tag that nothing has carried yet has no stamp. That it was not among the last purges is what vouches for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_new_is_stored_though_others_are_purged_all_the_time() {
+    for store in STORES {
+        let server = matches!(store, Store::Redis).then(RedisServer::start);
+        let cache = match &server {
+            Some(server) => CacheOptions::new().redis(connected(server).await),
+            None => Cache::embedded(),
+        };
+        let (origin, calls) = counting(|request: http::Request<Body>| async move {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            Ok::<_, Infallible>(response(200, &[FRESH, ("surrogate-key", &request.uri().path()[1..])], "body"))
+        });
+        let service = CacheLayer::new(cache.clone()).layer(origin);
+        let purges = tokio::spawn({
+            let cache = cache.clone();
+            async move {
+                for number in 0.. {
+                    cache.purge(Purge::tag(format!("other-{number}"))).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        });
+        for turn in 0..2 {
+            for number in 0..10 {
+                let request = request(Method::GET, &format!("http://h/new-{number}"), &[]);
+                body::collect(service.clone().oneshot(request).await.unwrap()).await;
+                cache.settled().await;
+            }
+            assert_eq!(calls.get(), 10, "{store:?}, turn {turn}");
+        }
+        purges.abort();
+    }
+}
+
+/// The purge of a tag is known from its stamp and from the list of the last ones. Whichever is lost, and when both are, what was
+/// begun before is not stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_whose_traces_are_lost_is_no_less_a_purge() {
+    const STAMPS: &str = "buttress:cache:v1:{tags}:??????????????????????";
+    const RECENT: &str = "buttress:cache:v1:{tags}:recent";
+    for lost in [&[STAMPS][..], &[RECENT], &[STAMPS, RECENT]] {
+        let server = RedisServer::start();
+        let cache = CacheOptions::new().redis(connected(&server).await);
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let (origin, calls) = counting({
+            let gate = Arc::clone(&gate);
+            move |_: http::Request<Body>| {
+                let gate = Arc::clone(&gate);
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    Ok::<_, Infallible>(response(200, &[FRESH, ("surrogate-key", "a")], "body"))
+                }
+            }
+        });
+        let service = CacheLayer::new(cache.clone()).layer(origin);
+        let ask = || tokio::spawn(service.clone().oneshot(request(Method::GET, "http://h/x", &[])));
+        let before = ask();
+        while calls.get() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // By another process, which remembers nothing here.
+        let other = CacheOptions::new().redis(connected(&server).await);
+        for tag in ["b", "a", "c"] {
+            other.purge(Purge::tag(tag)).await.unwrap();
+        }
+        for pattern in lost {
+            for key in server.cli(&["KEYS", pattern]).array() {
+                assert_eq!(server.cli(&["DEL", &key.text()]).int(), 1);
+            }
+        }
+        other.purge(Purge::tag("d")).await.unwrap();
+        gate.add_permits(10);
+        body::collect(before.await.unwrap().unwrap()).await;
+        cache.settled().await;
+        body::collect(ask().await.unwrap().unwrap()).await;
+        assert_eq!(calls.get(), 2, "without {lost:?}");
     }
 }

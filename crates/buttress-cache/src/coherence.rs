@@ -20,6 +20,7 @@ use crate::entry::Entry;
 use crate::key::Key;
 use crate::ledger::{Generation, Ledger, Scope, Stamp, Sweep, Verdict};
 use crate::millis::to_millis;
+use crate::recent::Recent;
 use crate::stamps::Account;
 use crate::tag::Tag;
 
@@ -42,6 +43,8 @@ pub(crate) struct Coherence {
     changes: Mutex<HashMap<String, u64>>,
     /// How many of them there are, to be seen without the lock.
     changed: AtomicUsize,
+    /// The tags that this process has purged last, where there is no Redis to know them.
+    recent: Mutex<Recent>,
     /// Held while a stamp is read and written, so that none is lost between.
     noting: Mutex<()>,
 }
@@ -97,6 +100,7 @@ impl Coherence {
             stamps: Cache::with(64, STAMPS, UnitWeighter, DefaultHashBuilder::default(), DefaultLifecycle::default()),
             changes: Mutex::default(),
             changed: AtomicUsize::new(0),
+            recent: Mutex::default(),
             noting: Mutex::default(),
         }
     }
@@ -220,17 +224,17 @@ impl Coherence {
     }
 
     /// An entry with these tags is stored: those without a stamp have one now that is not older than it. With Redis, once Redis
-    /// has said so; without, one that leaves nothing behind that is older than the last purge, of whatever.
+    /// has said so; without, if they are known not to have been purged since. If that is not known, they may have been.
     pub(crate) fn stamp_all(&self, tags: impl Iterator<Item = Tag>, begun: Generation, now: SystemTime) {
-        let hard = match self.max_stale {
-            Some(_) => begun,
-            None => self.generation(),
+        let hard = |tag: &Tag| {
+            let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.max_stale.is_some() || recent.rules_out(tag, begun) { begun } else { self.generation() }
         };
         let read = Some((to_millis(now), self.version()));
         let _noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
         for tag in tags {
             if self.stamps.get(&tag).is_none() {
-                self.stamps.insert(tag, Noted { stamp: Stamp { hard, soft: Generation(0) }, read });
+                self.stamps.insert(tag, Noted { stamp: Stamp { hard: hard(&tag), soft: Generation(0) }, read });
             }
         }
     }
@@ -289,6 +293,9 @@ impl Coherence {
     /// Purges a tag, of which Redis knows if it says a generation.
     pub(crate) fn purge_tag(&self, tag: Tag, soft: bool, given: Option<Generation>, now: SystemTime) -> Generation {
         let generation = self.advance(given, |_, _| {});
+        if given.is_none() {
+            self.recent.lock().unwrap_or_else(PoisonError::into_inner).note(tag, generation);
+        }
         let known = self.stamps.get(&tag);
         let stamp = match known {
             // What has no stamp here may have one in Redis.

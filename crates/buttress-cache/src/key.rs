@@ -7,6 +7,7 @@
 //! | `{prefix}:cache:v1:{digest}:part:{fill}:{n}` | string | a part of a large body | a minute longer than the record |
 //! | `{prefix}:cache:v1:{tags}` | hash | the ledger of purges | for ever |
 //! | `{prefix}:cache:v1:{tags}:{tag}` | string | when the tag was purged last | as long as an entry with it; a minute at least after a purge |
+//! | `{prefix}:cache:v1:{tags}:recent` | sorted set | the tags that were purged last, 512 at most | a minute after the last of them |
 //! | `{prefix}:cache:news:…` | | nothing: set and removed at once, to announce a change | |
 //!
 //! The digest is the first 128 bits of the BLAKE3 hash of the key text, in base64url, within braces so that a cluster
@@ -257,6 +258,10 @@ pub(crate) fn news_of_record(prefix: &str, key: &Key) -> String {
 
 pub(crate) fn ledger(prefix: &str) -> String {
     format!("{prefix}:cache:v1:{{tags}}")
+}
+
+pub(crate) fn recent(prefix: &str) -> String {
+    format!("{prefix}:cache:v1:{{tags}}:recent")
 }
 
 pub(crate) fn stamp(prefix: &str, tag: &Tag) -> String {

@@ -49,7 +49,8 @@
 //!
 //! Requests are served as if nothing were stored there: a lookup that meets its deadline or a closed gate is a miss, and
 //! what the service answers still lands in this process's memory. No request fails. Once Redis is known to be away it is
-//! not asked, so that the price is one deadline, once. A purge that does not reach it is an error.
+//! not asked, so that the price is one deadline, once. A purge that does not reach it is an error. A Redis that is full takes
+//! purges and changes though it takes no entries; what it evicts is a miss.
 //!
 //! # What it spawns
 //!
@@ -102,6 +103,7 @@ mod variants;
 mod tag;
 mod capture;
 mod ledger;
+mod recent;
 mod block;
 mod millis;
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::key;
 use crate::ledger::{Generation, Ledger, MOST_SWEEPS, Stamp, Sweep};
+use crate::recent::MOST_RECENT;
 use crate::tag::Tag;
 
 static PURGE_TAG: Script =
@@ -70,9 +71,10 @@ impl StampStore {
 
     /// Purges a tag.
     pub(crate) async fn purge_tag(&self, tag: &Tag, soft: bool, known: Generation) -> Result<Generation, Error> {
-        let keys = [key::ledger(&self.prefix), self.stamp(tag), key::news_of_tag(&self.prefix, tag)];
+        let (ledger, recent) = (key::ledger(&self.prefix), key::recent(&self.prefix));
+        let keys = [ledger, self.stamp(tag), recent, key::news_of_tag(&self.prefix, tag)];
         let kind = Bytes::from_static(if soft { b"soft" } else { b"hard" });
-        let args = [kind, millis(REMEMBERED), known.to_string().into()];
+        let args = [kind, millis(REMEMBERED), MOST_RECENT.to_string().into(), known.to_string().into()];
         Ok(generation(self.redis.run(&PURGE_TAG, &keys, &args).await?))
     }
 
@@ -103,7 +105,7 @@ impl StampStore {
         keep: Duration,
     ) -> Result<bool, Error> {
         let stamps = tags.iter().map(|tag| self.stamp(tag));
-        let keys: Vec<_> = std::iter::once(key::ledger(&self.prefix)).chain(stamps).collect();
+        let keys: Vec<_> = [key::ledger(&self.prefix), key::recent(&self.prefix)].into_iter().chain(stamps).collect();
         let older = tags.iter().map(|tag| {
             let older = made_of.iter().find(|(other, _)| other == tag);
             older.map_or_else(Bytes::new, |(_, begun)| begun.to_string().into())

@@ -175,6 +175,7 @@ pub mod operation {
     //! | `PREFIX:cache:v1:{DIGEST}`, braces included | one response with its fields and body, or the list of fields that a URI varies by | as long as it is fresh, and `keep_stale` longer where it can be validated |
     //! | `PREFIX:cache:v1:{tags}` | the ledger of purges | for ever |
     //! | the same with `:TAG`, a digest | when the tag was purged last | as long as an entry with it; a minute at least after a purge |
+    //! | the same with `:recent` | the tags that were purged last, 512 at most | a minute after the last of them |
     //! | `PREFIX:cache:news:…` | nothing: set and removed at once, to announce a change | |
     //! | a record's name with `:part:FILL:N` | 1 MiB of a large body | a minute longer than the record; five minutes when another took its place |
     //! | a record's name with `:lease` | the token of the process that fills it | two seconds, renewed while it does: half a minute since the body moved last, ten minutes in all |
