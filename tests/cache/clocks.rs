@@ -92,7 +92,8 @@ async fn the_shortest_and_the_longest_lifetimes_are_kept_as_such() {
         let Some(server) = &bed.redis else { continue };
         for key in server.cli(&["KEYS", "*{??????????????????????}"]).array() {
             let left = server.cli(&["PTTL", &key.text()]).int();
-            assert!((1..=i64::try_from((year * 10).as_millis()).unwrap()).contains(&left), "{left}");
+            let most = i64::try_from((year * 10).as_millis()).unwrap();
+            assert!(left != -1 && left <= most, "{left}"); // -2: just gone
         }
     }
 }
