@@ -149,7 +149,10 @@ impl Reply {
 }
 
 pub(crate) fn request(method: Method, uri: &str, headers: &[(&str, &str)]) -> Request<Body> {
-    let mut request = Request::builder().method(method).uri(uri).header("host", "example.com");
+    // What names no authority asks `example.com`.
+    let authority =
+        uri.split_once("://").map_or("example.com", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(rest));
+    let mut request = Request::builder().method(method).uri(uri).header("host", authority);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
