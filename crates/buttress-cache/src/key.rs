@@ -35,22 +35,6 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use crate::ledger::Location;
 use crate::tag::Tag;
 
-/// Names of request fields that services are known to build responses from although caches do not key on them.
-///
-/// A response made under one of these would be served to everybody (cache poisoning, Kettle 2018). When one is
-/// present, it becomes part of the key. So does whatever else a proxy says in `X-Forwarded-…`: the host, the scheme, a prefix, but
-/// also the user or the certificate that it has seen. `X-Forwarded-For` does not: it names the client's address.
-const TREACHEROUS: [&str; 8] = [
-    "x-host",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-uri",
-    "x-original-url",
-    "x-rewrite-url",
-];
-
 /// What a stored response is found by: an unambiguous text, built of length-prefixed parts.
 ///
 /// The default key ([`Key::of`]) is complete: scheme, authority, path and query as received, and those forwarding
@@ -181,44 +165,6 @@ impl Key {
         self.push_len(authority.len());
         self.text.extend(authority.iter().map(u8::to_ascii_lowercase));
     }
-
-    fn push_treacherous(&mut self, parts: &request::Parts, authority: &[u8], scheme: &Scheme) {
-        for (name, value) in &parts.headers {
-            let name = name.as_str();
-            let is_treacherous = match name.strip_prefix("x-") {
-                Some(rest) => {
-                    rest.strip_prefix("forwarded-").is_some_and(|rest| rest != "for") || TREACHEROUS.contains(&name)
-                }
-                None => false,
-            };
-            if is_treacherous {
-                self.push(name);
-                self.push(value);
-            } else if name == "host" {
-                // RFC 9112 section 3.2.2 lets the target decide. Who looks at `Host` all the same sees another authority.
-                if !without_default_port(value.as_bytes(), scheme).eq_ignore_ascii_case(authority) {
-                    self.push(name);
-                    self.push(value);
-                }
-            } else if name == "forwarded" {
-                self.push(name);
-                self.push_forwarded(value.as_bytes());
-            }
-        }
-    }
-
-    /// RFC 7239: a service may use `host` and `proto`; `for` and `by` name the client and stay out of the key.
-    fn push_forwarded(&mut self, value: &[u8]) {
-        for pair in value.split(|byte| matches!(byte, b';' | b',')) {
-            let pair = pair.trim_ascii();
-            let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len()));
-            let is_client = [&b"for"[..], b"by"].iter().any(|client| name.eq_ignore_ascii_case(client));
-            // A reader that is not strict finds a second pair behind a space.
-            if !is_client || value.iter().skip(1).any(|byte| *byte == b'=') {
-                self.push(pair);
-            }
-        }
-    }
 }
 
 /// What lies where, of a text that begins with the URI.
@@ -293,7 +239,7 @@ impl fmt::Debug for Key {
 }
 
 /// RFC 9110 section 4.2.3: a port that is empty or the scheme's default names the same authority.
-fn without_default_port<'a>(authority: &'a [u8], scheme: &Scheme) -> &'a [u8] {
+pub(crate) fn without_default_port<'a>(authority: &'a [u8], scheme: &Scheme) -> &'a [u8] {
     let port: &[u8] = if *scheme == Scheme::HTTPS { b":443" } else { b":80" };
     authority.strip_suffix(port).or_else(|| authority.strip_suffix(b":")).unwrap_or(authority)
 }

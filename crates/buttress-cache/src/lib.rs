@@ -94,6 +94,7 @@ mod audit;
 mod shadow;
 
 mod key;
+mod treacherous;
 mod record;
 mod manifest;
 mod entry;
