@@ -147,8 +147,10 @@ async fn a_storm_of_purges_lets_nothing_old_through() {
                 4 => Purge::prefix(&"http://h/".parse().unwrap()).unwrap(),
                 _ => Purge::everything(),
             };
-            cache.purge(purge).await.unwrap();
-            purged.store(now, Ordering::SeqCst);
+            // On a busy machine one may miss its deadline, and says so.
+            if cache.purge(purge).await.is_ok() {
+                purged.store(now, Ordering::SeqCst);
+            }
             if number % 20 == 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
@@ -158,5 +160,6 @@ async fn a_storm_of_purges_lets_nothing_old_through() {
             asker.await.unwrap();
         }
         assert!(hits.load(Ordering::SeqCst) > 10, "{store:?}: {hits:?} hits");
+        assert!(purged.load(Ordering::SeqCst) > 300, "{store:?}: {purged:?} was purged last");
     }
 }
