@@ -225,13 +225,17 @@ impl Cache {
     pub(crate) fn drop_record(&self, key: &Key) {
         self.inner.memory.forget(key.local());
         let (cache, key) = (self.clone(), key.clone());
-        self.later(key.text().len(), async move {
-            if let Some(redis) = &cache.inner.redis
-                && let Err(error) = redis.forget(&key).await
-            {
-                Self::count_error("forget", &error);
-            }
-        });
+        self.later(key.text().len(), async move { cache.drop_record_now(&key).await });
+    }
+
+    /// Forgets one record, without its variants.
+    pub(crate) async fn drop_record_now(&self, key: &Key) {
+        self.inner.memory.forget(key.local());
+        if let Some(redis) = &self.inner.redis
+            && let Err(error) = redis.forget(key).await
+        {
+            Self::count_error("forget", &error);
+        }
     }
 
     /// Spawns a task that holds so many bytes and talks to Redis. Beyond what may be under way at once, it is left out.

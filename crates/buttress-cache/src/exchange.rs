@@ -168,7 +168,8 @@ impl Exchange {
                         return Ok((entry, soft));
                     }
                     counter!("buttress_cache_bad_records_total", "reason" => "part").increment(1);
-                    self.cache.drop_entry(&self.place);
+                    // Now, not behind this request: it must not take what this one is about to store.
+                    self.cache.drop_record_now(&self.place.key).await;
                     return Err(Forward::UriMiss);
                 }
                 Step::Nothing(why) => return Err(why),
