@@ -63,6 +63,7 @@ mod memo_made_of;
 mod nesting;
 mod poisoning;
 mod purging;
+mod query;
 mod redis;
 mod refreshing;
 mod reuse;

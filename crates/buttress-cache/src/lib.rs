@@ -79,9 +79,14 @@
 
 mod layer;
 mod service;
+mod content;
+mod replay;
+mod keyed;
+mod grpc;
 mod exchange;
 mod turn;
 mod policy;
+mod asked;
 
 mod errand;
 mod fetch;
@@ -138,11 +143,14 @@ pub use buttress_rfc9111::cache_status::CacheName;
 pub use buttress_rfc9111::rules::{Obey, Rules};
 pub use buttress_rfc9111::vary::Normalization;
 pub use cache::Cache;
+pub use content::{ContentKeyLayer, ContentKeyService};
 pub use explain::Explanation;
+pub use grpc::{GrpcMethod, InvalidMethod};
 pub use key::Key;
 pub use layer::CacheLayer;
 pub use options::CacheOptions;
 pub use purge::{InvalidPurge, Purge, PurgeError, Receipt};
+pub use replay::Replay;
 pub use service::CacheService;
 pub use shadow::{ShadowReport, Verdict};
 pub use stored::Stored;

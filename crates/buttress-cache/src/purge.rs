@@ -170,6 +170,18 @@ impl Cache {
         }
     }
 
+    /// Forgets the answers to all questions about a URI, whose keys say more than the URI, and every fill of one under way.
+    pub(crate) async fn forget_contents(&self, uri: &Uri) -> Result<(), PurgeError> {
+        let Ok(Target { authority, target, .. }) = Target::of(uri) else { return Ok(()) };
+        let tag = Tag::uri(&authority, &target);
+        let purged = self.purge_tag(tag, false).await;
+        purged.map(drop).map_err(|source| {
+            self.coherence().forget_tag(&tag); // what is here is believed only when Redis vouches for it
+            Self::count_error("forget", &source);
+            PurgeError { source }
+        })
+    }
+
     async fn do_purge(&self, Purge { what, soft }: Purge) -> Result<Generation, buttress_redis::Error> {
         match what {
             What::Everything => self.purge_everything(soft).await,
