@@ -51,6 +51,7 @@ mod faults;
 mod fleet;
 mod floods;
 mod framing;
+mod grpc;
 mod hostile_fields;
 mod identity;
 mod invalidation;
