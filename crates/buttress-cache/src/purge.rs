@@ -91,7 +91,7 @@ impl Purge {
         Ok(Self::of(What::Tag(Tag::group(&authority, name.as_ref()))))
     }
 
-    /// One URI with its query, in all its variants and under either scheme.
+    /// One URI with its query, in all its variants, with the answers to whatever was asked of it by QUERY, and under either scheme.
     ///
     /// # Errors
     ///
