@@ -8,6 +8,7 @@ use buttress::cache::{Cache, CacheBody, CacheLayer, ContentKeyLayer, GrpcMethod,
 use buttress_tests::body::{self, Scripted};
 use buttress_tests::{Strict, counting};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::BodyExt as _;
 use tonic::Code;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceBuilder, ServiceExt as _};
@@ -280,6 +281,37 @@ async fn many_equal_calls_at_once_are_one_if_it_goes_well() {
             }
             assert_eq!(calls.get(), expected, "{store:?} {status}");
         }
+    }
+}
+
+/// A message that came says nothing of how its call will end.
+#[tokio::test]
+async fn nobody_reads_an_answer_along_that_may_fail_yet() {
+    for store in STORES {
+        let (cache, _redis) = cache(store).await;
+        let (taps, mut tap) = tokio::sync::mpsc::unbounded_channel();
+        let (origin, calls) = counting(move |_: Request<Replay<Scripted>>| {
+            let (tap, body) = body::slow();
+            taps.send(tap).unwrap();
+            let answer = Response::builder().header("content-type", "application/grpc");
+            let answer = answer.header("content-length", MESSAGE.len()).body(body).unwrap();
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let layers = ServiceBuilder::new().layer(ContentKeyLayer::new().grpc(method(GET).ttl(TTL)));
+        let service = layers.layer(CacheLayer::new(cache)).service(origin);
+        let mut first = service.clone().oneshot(call(MESSAGE)).await.unwrap().into_body();
+        let its = tap.recv().await.unwrap();
+        assert!(its.data(MESSAGE));
+        assert_eq!(first.frame().await.unwrap().unwrap().into_data().unwrap(), MESSAGE);
+        let mut second = tokio::spawn(service.oneshot(call(MESSAGE)));
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut second).await;
+        assert!(early.is_err(), "{store:?}");
+        assert!(its.trailers(ended("14")));
+        drop(its);
+        assert_eq!(first.frame().await.unwrap().unwrap().into_trailers().unwrap(), ended("14"));
+        assert!(first.frame().await.is_none());
+        second.await.unwrap().unwrap();
+        assert_eq!(calls.get(), 2, "{store:?}");
     }
 }
 
