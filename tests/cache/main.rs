@@ -18,6 +18,7 @@
 //! | clocks that disagree or are set back let nothing live longer | `clocks` |
 //! | caches nest, before and behind compression, on many routes, applied twice | `nesting` |
 //! | floods stay within the memory that was given, and leave what is asked for often | `floods`; a million of each in `benches/flat.rs` |
+//! | what a QUERY or a named gRPC method asks by its content is told apart by it; a call that did not go well is not kept | `query`, `grpc` |
 //! | poisoning, provoked errors and deception get nothing stored for others | `deception`, `poisoning`, `lifetimes` |
 //!
 //! What does not hold, and why:
@@ -51,6 +52,7 @@ mod faults;
 mod fleet;
 mod floods;
 mod framing;
+mod grpc;
 mod hostile_fields;
 mod identity;
 mod invalidation;
@@ -63,11 +65,13 @@ mod memo_made_of;
 mod nesting;
 mod poisoning;
 mod purging;
+mod query;
 mod redis;
 mod refreshing;
 mod reuse;
 mod shadow;
 mod sharing;
+mod shop;
 mod streaming;
 mod tags;
 mod targets;

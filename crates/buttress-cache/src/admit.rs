@@ -20,6 +20,7 @@ use crate::capture::Used;
 use crate::coherence::Moment;
 use crate::entry::Entry;
 use crate::exchange::Exchange;
+use crate::grpc::{self, NotUnary};
 use crate::key::{self, Key};
 use crate::layer::Settings;
 use crate::policy;
@@ -88,10 +89,14 @@ impl Exchange {
         length: Option<u64>,
         used: Option<Used>,
     ) -> Admission {
-        let rules = &self.settings.rules;
+        if self.asked.is_grpc() && !grpc::is_begun(response) {
+            return Admission::Skip { why: NotUnary::Status.as_str(), for_all: false };
+        }
+        let rules = &*self.rules();
         let headers = &response.headers;
         let directives = rules.directives(headers);
-        let answer = storage::decide(&self.parts.method, &self.parts.headers, response.status, headers, rules);
+        let method = if self.asked.is_grpc() { &Method::QUERY } else { &self.parts.method };
+        let answer = storage::decide(method, &self.parts.headers, response.status, headers, rules);
         if let Storage::Refuse(refusal) = answer {
             return Admission::Skip { why: refusal.as_str(), for_all: policy::is_the_responses_own(refusal) };
         }
@@ -122,7 +127,7 @@ impl Exchange {
         times: Times,
         by: Option<(Vec<Tag>, Used)>,
     ) -> Admitted {
-        let rules = &self.settings.rules;
+        let rules = &*self.rules();
         let directives = rules.directives(headers);
         let is_storable = storage::decide(&Method::GET, &HeaderMap::new(), status, headers, rules).is_allowed();
         let mut terms = Terms::with_directives(&directives, status, headers, times.sent, times.received, rules);

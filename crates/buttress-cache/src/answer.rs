@@ -8,12 +8,12 @@ use buttress_rfc9111::range::{self, RangeAnswer};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::{Response, StatusCode, request, response};
 
+use crate::asked::Asked;
 use crate::assembly::Assembly;
 use crate::body::CacheBody;
 use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::key::Key;
-use crate::policy::Asked;
 use crate::reader::Reader;
 
 /// A stored response, and where it is kept.

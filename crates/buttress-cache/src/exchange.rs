@@ -10,12 +10,14 @@
 //! fetch ──▶ store what may be stored, answer
 //! ```
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use buttress_core::{BoxError, Refusal};
 use buttress_rfc9111::cache_status::{CacheStatus, Forward};
 use buttress_rfc9111::reuse::{self, Allowance, OnMiss, Reuse};
+use buttress_rfc9111::rules::Rules;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use http_body::Body;
@@ -24,6 +26,7 @@ use tower_service::Service;
 use tracing::Instrument as _;
 
 use crate::answer::{self, Asking, Kept};
+use crate::asked::Asked;
 use crate::body::CacheBody;
 use crate::cache::{Cache, Place};
 use crate::entry::Entry;
@@ -33,7 +36,7 @@ use crate::flight::{Join, Lead};
 use crate::layer::Settings;
 use crate::lease::{Claim, Right};
 use crate::lookup::{Peek, Sure};
-use crate::policy::{self, Asked};
+use crate::policy;
 use crate::reader::Reader;
 use crate::record::Record;
 use crate::turn::{Claimed, Waited};
@@ -65,7 +68,10 @@ enum Step {
 
 impl Exchange {
     pub(crate) fn new(cache: &Cache, settings: &Arc<Settings>, parts: request::Parts, asked: Asked) -> Self {
-        let key = settings.key_of(&parts);
+        let mut key = settings.key_of(&parts);
+        if let Some(keyed) = &asked.keyed {
+            key.push_content(keyed.digest());
+        }
         let place = Place { local: key.local(), key, variants: None };
         Self {
             cache: cache.clone(),
@@ -215,6 +221,12 @@ impl Exchange {
     /// Whether this request refreshes an entry that is fresh still. The die is thrown once.
     fn is_due(&self, reuse: Reuse, entry: &Entry, now: SystemTime) -> bool {
         reuse == Reuse::Fresh && (self.refreshes || policy::is_due(entry, now, &self.settings))
+    }
+
+    /// The rules for what comes of this request.
+    pub(crate) fn rules(&self) -> Cow<'_, Rules> {
+        let rules = &self.settings.rules;
+        self.asked.keyed.map_or(Cow::Borrowed(rules), |keyed| Cow::Owned(keyed.rules(rules)))
     }
 
     /// What RFC 9111 says of an entry, and then the purges.

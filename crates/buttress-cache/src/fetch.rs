@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::admit::{Admission, Admitted, Times};
 use crate::answer;
+use crate::asked::Asked;
 use crate::body::{self, CacheBody};
 use crate::capture::Capture;
 use crate::coherence::Moment;
@@ -29,7 +30,7 @@ use crate::flight::Lead;
 use crate::growing::Growing;
 use crate::keeper::Keeper;
 use crate::ledger::Verdict;
-use crate::policy::{self, Asked};
+use crate::policy;
 use crate::reader::read_to_end;
 
 /// An exchange that goes to the service.
@@ -94,8 +95,10 @@ impl Fetch {
     {
         let varies_on = self.exchange.place.variants.as_ref().map(|(_, variants)| variants.fields().clone());
         policy::make_anonymous(&mut self.exchange.parts.headers, varies_on.as_ref());
-        self.exchange.parts.method = Method::GET;
-        self.exchange.asked = Asked::anonymous();
+        if self.exchange.asked.head {
+            self.exchange.parts.method = Method::GET; // the others ask with their method and content again
+        }
+        self.exchange.asked = Asked::anonymous(self.exchange.asked.keyed);
         let errand = Errand { why: Forward::Stale, lead: Some(lead), stale: Some(stale), waited: false };
         let request = Request::from_parts(self.outgoing(&errand), body);
         // A refresh that fails leaves the stale entry as it is; the next request tries again.
@@ -247,7 +250,8 @@ impl Fetch {
             lead.open(); // it can be validated later, but answers nobody who waits now
         }
         let keeper = Keeper::new(exchange, admitted, lead).replacing(errand.stale.as_ref());
-        let fill = Fill::new(admitted.writer(length), length, exchange.settings.max_body, space, keeper);
+        let fill = Fill::new(admitted.writer(length), length, exchange.settings.max_body, space, keeper)
+            .unary(exchange.asked.is_grpc());
         let (parts, body) = response.into_parts();
         if body.is_end_stream() {
             fill.finish();

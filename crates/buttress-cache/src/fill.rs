@@ -4,11 +4,13 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use metrics::counter;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache::Space;
 use crate::entry::Entry;
 use crate::growing::Growing;
+use crate::grpc::{NotUnary, Unary};
 use crate::keeper::Keeper;
 use crate::manifest::PART;
 use crate::parts::{Parts, position};
@@ -31,6 +33,8 @@ pub(crate) struct Fill {
     /// The largest body that is stored.
     limit: u64,
     space: Space,
+    /// What is known of a unary answer. Nobody reads along before it is known to have gone well.
+    unary: Option<Unary>,
     keeper: Keeper,
 }
 
@@ -40,6 +44,8 @@ pub(crate) enum GaveUp {
     TooLong,
     /// Other fills have taken the memory.
     NoSpace,
+    /// The answer to a call is more than one message.
+    NotUnary,
 }
 
 // === impl Fill ===
@@ -48,7 +54,13 @@ impl Fill {
     /// Begins a fill. `space` is what the fill may take of the memory that all fills share.
     pub(crate) fn new(writer: EntryWriter, expected: Option<u64>, limit: u64, space: Space, keeper: Keeper) -> Self {
         let parts = keeper.parts();
-        Self { writer, parts, expected, received: 0, limit, space, keeper }
+        Self { writer, parts, expected, received: 0, limit, space, unary: None, keeper }
+    }
+
+    /// Whether what comes has to be the answer to a unary call that went well.
+    pub(crate) fn unary(mut self, yes: bool) -> Self {
+        self.unary = yes.then(Unary::default);
+        self
     }
 
     /// Takes a copy of what came.
@@ -57,6 +69,9 @@ impl Fill {
         let announced = self.expected.is_none_or(|expected| self.received <= expected);
         if !announced || self.received > self.limit {
             return Err(GaveUp::TooLong);
+        }
+        if self.unary.as_mut().is_some_and(|unary| !unary.take(data)) {
+            return Err(GaveUp::NotUnary);
         }
         if !self.space.grow(self.received) {
             return Err(GaveUp::NoSpace);
@@ -74,6 +89,9 @@ impl Fill {
 
     /// Keeps the trailers.
     pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
+        if let Some(unary) = &mut self.unary {
+            unary.trailers(trailers);
+        }
         self.writer.trailers(trailers);
     }
 
@@ -95,7 +113,7 @@ impl Fill {
     /// Ends a fill that comes to nothing.
     pub(crate) fn give_up(self, why: &GaveUp) {
         match why {
-            GaveUp::TooLong => self.keeper.give_up(),
+            GaveUp::TooLong | GaveUp::NotUnary => self.keeper.give_up(),
             GaveUp::NoSpace => self.keeper.let_go(),
         }
     }
@@ -104,6 +122,9 @@ impl Fill {
     pub(crate) fn finish(self) -> (bool, Vec<Bytes>) {
         if !self.is_whole() {
             return (false, self.into_parts());
+        }
+        if let Some(Err(why)) = self.unary.as_ref().map(Unary::verdict) {
+            return (true, self.refuse(why));
         }
         let Self { mut writer, mut parts, keeper, .. } = self;
         if parts.is_empty() {
@@ -121,8 +142,20 @@ impl Fill {
         (true, body)
     }
 
+    /// Ends a fill whose answer is whole and not one to keep. Those who wait go their own way: a call that failed says nothing of theirs.
+    fn refuse(mut self, why: NotUnary) -> Vec<Bytes> {
+        counter!("buttress_cache_not_stored_total", "reason" => why.as_str()).increment(1);
+        let body = self.take_parts();
+        self.keeper.let_go();
+        body
+    }
+
     /// Ends a fill that has failed. What came of it, in parts.
     pub(crate) fn into_parts(mut self) -> Vec<Bytes> {
+        self.take_parts()
+    }
+
+    fn take_parts(&mut self) -> Vec<Bytes> {
         let mut parts = self.parts.all().to_vec();
         parts.push(self.writer.take_body());
         parts
@@ -135,7 +168,8 @@ impl Fill {
 
     /// Whether all is there although nobody has asked for the end: a server that knows the length does not.
     pub(crate) fn is_complete(&self) -> bool {
-        self.expected == Some(self.received)
+        // How a call has ended comes behind its message.
+        self.expected == Some(self.received) && self.unary.as_ref().is_none_or(Unary::has_ended)
     }
 
     /// Whether it should go on when nobody reads the body any more.
@@ -145,7 +179,8 @@ impl Fill {
 
     /// Whether others may read along: only where it is known that all of it can be kept for them.
     pub(crate) fn may_be_shared(&self) -> bool {
-        self.expected.is_some_and(|expected| expected <= self.limit) && self.keeper.is_current()
+        let fits = self.expected.is_some_and(|expected| expected <= self.limit);
+        fits && self.unary.is_none() && self.keeper.is_current()
     }
 
     /// Whether what it fills was not forgotten meanwhile.

@@ -12,6 +12,7 @@ use tower_service::Service;
 use crate::body::CacheBody;
 use crate::cache::Cache;
 use crate::key;
+use crate::keyed::Beside;
 use crate::layer::Settings;
 use crate::policy::{self, Bypass};
 use crate::purge::Purge;
@@ -31,9 +32,10 @@ where
 {
     counter!("buttress_cache_requests_total", "outcome" => why.as_str()).increment(1);
     let changing = policy::may_change(&parts.method).then(|| template(&parts));
+    let beside = parts.extensions.get::<Beside>().is_some();
     let mut response = inner.call(Request::from_parts(parts, body)).await?;
     if let Some(template) = changing {
-        forget_outdated(&cache, &settings, template, response.status(), response.headers()).await;
+        forget_outdated(&cache, &settings, template, beside, response.status(), response.headers()).await;
     }
     settings.strip_tags(response.headers_mut());
     if settings.announce {
@@ -47,12 +49,16 @@ async fn forget_outdated(
     cache: &Cache,
     settings: &Settings,
     mut template: request::Parts,
+    beside: bool,
     status: StatusCode,
     response: &HeaderMap,
 ) {
     let Some(target) = absolute(&template) else { return };
     for uri in invalidation::targets(&template.method, &target, status, response) {
         template.uri = uri;
+        if beside {
+            let _counted_there = cache.forget_contents(&template.uri).await.is_ok();
+        }
         if let Err(error) = cache.forget(&settings.key_of(&as_get(&template))).await {
             Cache::count_error("forget", &error);
         }

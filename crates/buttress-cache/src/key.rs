@@ -35,10 +35,22 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use crate::ledger::Location;
 use crate::tag::Tag;
 
+/// In place of a part's length: that there is none.
+const ABSENT: u32 = u32::MAX;
+/// In place of a part's length: that what follows is the key of a memoized value.
+#[cfg(feature = "memo")]
+const MEMO: u32 = u32::MAX - 1;
+/// In place of a part's length: that the digest of a content follows.
+const CONTENT: u32 = u32::MAX - 2;
+/// No part is longer.
+const LONGEST: u32 = u32::MAX - 3;
+
 /// What a stored response is found by: an unambiguous text, built of length-prefixed parts.
 ///
 /// The default key ([`Key::of`]) is complete: scheme, authority, path and query as received, and those forwarding
-/// fields that a service may build its response from, with a `Host` that says something else than the target. GET and HEAD share it. [`Key::push`] adds to it; a key that
+/// fields that a service may build its response from, with a `Host` that says something else than the target. GET and HEAD
+/// share it; what the content of a QUERY adds comes behind it ([`ContentKeyLayer`](crate::ContentKeyLayer)), whatever the key.
+/// [`Key::push`] adds to it; a key that
 /// leaves something out begins with [`Key::empty`].
 #[derive(Clone, Eq, PartialEq)]
 pub struct Key {
@@ -90,7 +102,7 @@ impl Key {
     /// The beginning of a memoized value's key: one that no URI and no other key begins with, since no part is of this length.
     #[cfg(feature = "memo")]
     pub(crate) fn of_memo() -> Self {
-        Self { text: (u32::MAX - 1).to_le_bytes().to_vec(), uri: 0 }
+        Self { text: MEMO.to_le_bytes().to_vec(), uri: 0 }
     }
 
     /// A key that says nothing yet.
@@ -106,9 +118,15 @@ impl Key {
         self.text.extend_from_slice(part);
     }
 
+    /// Adds what the request's content says. It begins with a length that no part has: no key without a content is such a key.
+    pub(crate) fn push_content(&mut self, digest: &[u8; 32]) {
+        self.text.extend_from_slice(&CONTENT.to_le_bytes());
+        self.text.extend_from_slice(digest);
+    }
+
     /// Adds a part that is absent, which is not the same as empty.
     pub fn push_absent(&mut self) {
-        self.text.extend_from_slice(&u32::MAX.to_le_bytes());
+        self.text.extend_from_slice(&ABSENT.to_le_bytes());
     }
 
     /// The text that is stored with the entry and compared on reuse.
@@ -156,7 +174,7 @@ impl Key {
     }
 
     fn push_len(&mut self, len: usize) {
-        let len = u32::try_from(len).unwrap_or(u32::MAX - 2);
+        let len = u32::try_from(len).unwrap_or(LONGEST);
         self.text.extend_from_slice(&len.to_le_bytes());
     }
 
@@ -180,7 +198,7 @@ pub(crate) fn location(text: &[u8]) -> Option<Location<'_>> {
 fn part(text: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (len, rest) = text.split_first_chunk()?;
     match u32::from_le_bytes(*len) {
-        u32::MAX => Some((None, rest)),
+        ABSENT => Some((None, rest)),
         len => rest.split_at_checked(usize::try_from(len).ok()?).map(|(part, rest)| (Some(part), rest)),
     }
 }

@@ -31,9 +31,13 @@
 //!
 //! What may be stored, for how long, for whom it may be reused and when it must be validated is what RFC 9111 says for a
 //! shared cache ([`buttress_rfc9111`]); [`CacheLayer`] holds the settings, whose defaults fail closed. Bodies stream:
-//! the client is served while the entry fills, and what is not stored is never buffered. gRPC and upgrades pass through
-//! untouched. Cookies are never replayed, nor is what a response says of one request alone: `X-Request-Id`,
-//! `X-Correlation-Id`, `Server-Timing` and the fields of Trace Context.
+//! the client is served while the entry fills, and what is not stored is never buffered. Cookies are never replayed, nor is what a
+//! response says of one request alone: `X-Request-Id`, `X-Correlation-Id`, `Server-Timing` and the fields of Trace Context.
+//! Upgrades pass through untouched.
+//!
+//! QUERY (RFC 10008) and gRPC pass too, since what they ask stands in their content. [`ContentKeyLayer`], outside of the cache,
+//! reads it and makes it part of the key: for each QUERY, and for the unary methods that were named to it. Connect by GET needs no
+//! such thing: its message stands in the query of the URI.
 //!
 //! Concurrent misses on one key call the service once, in all processes that share a Redis: one holds a lease and the others
 //! wait for what it stores, for at most [`CacheLayer::wait`]. An error is handed to nobody else; a process that dies costs
@@ -79,9 +83,14 @@
 
 mod layer;
 mod service;
+mod content;
+mod replay;
+mod keyed;
+mod grpc;
 mod exchange;
 mod turn;
 mod policy;
+mod asked;
 
 mod errand;
 mod fetch;
@@ -138,11 +147,14 @@ pub use buttress_rfc9111::cache_status::CacheName;
 pub use buttress_rfc9111::rules::{Obey, Rules};
 pub use buttress_rfc9111::vary::Normalization;
 pub use cache::Cache;
+pub use content::{ContentKeyLayer, ContentKeyService};
 pub use explain::Explanation;
+pub use grpc::{GrpcMethod, InvalidMethod};
 pub use key::Key;
 pub use layer::CacheLayer;
 pub use options::CacheOptions;
 pub use purge::{InvalidPurge, Purge, PurgeError, Receipt};
+pub use replay::Replay;
 pub use service::CacheService;
 pub use shadow::{ShadowReport, Verdict};
 pub use stored::Stored;

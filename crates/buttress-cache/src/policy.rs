@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime};
 
 use buttress_core::is_grpc;
-use buttress_rfc9111::cache_control::RequestDirectives;
 use buttress_rfc9111::early;
 use buttress_rfc9111::freshness::{LifetimeSource, Staleness, Terms};
 use buttress_rfc9111::invalidation::is_safe;
@@ -17,7 +16,9 @@ use http::header::{
 };
 use http::{HeaderMap, Method, StatusCode, request, response};
 
+use crate::asked::Asked;
 use crate::entry::Entry;
+use crate::keyed::Keyed;
 use crate::layer::Settings;
 
 /// Keys longer than this are not worth their memory, and mostly made up.
@@ -45,26 +46,12 @@ pub(crate) enum Bypass {
     Body,
     /// `If-Match` and `If-Unmodified-Since` ask about the resource as the origin has it (RFC 9111 section 4.3.2).
     Condition,
-    /// Only GET and HEAD are answered from the cache.
+    /// Only GET and HEAD are answered from the cache, and QUERY where its content was read.
     Method,
     /// The request says `no-store`.
     NoStore,
     /// The setting says so.
     Setting,
-}
-
-/// What the cache needs to know of a request, gathered in one pass over its fields.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) directives: RequestDirectives,
-    pub(crate) head: bool,
-    pub(crate) authorized: bool,
-    pub(crate) cookies: bool,
-    /// `If-None-Match` or `If-Modified-Since`, which a cache answers.
-    pub(crate) conditional: bool,
-    /// `If-Match` or `If-Unmodified-Since`, which only the origin can answer.
-    for_the_origin: bool,
-    pub(crate) range: bool,
 }
 
 /// Why a response that RFC 9111 allows to be stored is not.
@@ -90,20 +77,32 @@ pub(crate) enum Unwanted {
 pub(crate) fn on_request(parts: &request::Parts, has_body: bool, settings: &Settings) -> Plan {
     let headers = &parts.headers;
     // A change makes outdated what it changes, whatever else its request asks for.
-    if parts.method == Method::CONNECT || is_upgrade(headers) && is_safe(&parts.method) || is_grpc(headers) {
+    if parts.method == Method::CONNECT || is_upgrade(headers) && is_safe(&parts.method) {
         return Plan::Untouched;
     }
-    if parts.method != Method::GET && parts.method != Method::HEAD {
+    let keyed = Keyed::of(parts);
+    if is_grpc(headers) {
+        return on_call(parts, keyed, settings);
+    }
+    if parts.method != Method::GET && parts.method != Method::HEAD && keyed.is_none() {
         return Plan::Forward(Bypass::Method);
     }
-    let asked = Asked::of(parts);
+    let asked = Asked::of(parts, keyed);
     match () {
-        () if has_body => Plan::Forward(Bypass::Body),
+        () if has_body && keyed.is_none() => Plan::Forward(Bypass::Body),
         () if asked.for_the_origin => Plan::Forward(Bypass::Condition),
         () if settings.bypasses(parts) => Plan::Forward(Bypass::Setting),
         () if asked.directives.no_store => Plan::Forward(Bypass::NoStore),
         () => Plan::Lookup(asked),
     }
+}
+
+/// gRPC goes its way untouched, but for the calls whose message is in the key. Those are not forwarded as other POSTs are: they
+/// change nothing.
+fn on_call(parts: &request::Parts, keyed: Option<Keyed>, settings: &Settings) -> Plan {
+    let asked = Asked::of(parts, keyed);
+    let is_looked_up = asked.is_grpc() && !asked.directives.no_store && !settings.bypasses(parts);
+    if is_looked_up { Plan::Lookup(asked) } else { Plan::Untouched }
 }
 
 /// Whether a request asks for another protocol. An offer of HTTP/2 (`h2c`) is about the connection, not the request.
@@ -119,53 +118,6 @@ pub(crate) fn is_reasonable(key: &[u8]) -> bool {
 /// Whether a method may change what is stored.
 pub(crate) fn may_change(method: &Method) -> bool {
     !is_safe(method)
-}
-
-// === impl Asked ===
-
-impl Asked {
-    fn of(parts: &request::Parts) -> Self {
-        let mut asked = Self { head: parts.method == Method::HEAD, ..Self::anonymous() };
-        let mut directives = false;
-        for name in parts.headers.keys() {
-            match name.as_str() {
-                "authorization" | "proxy-authorization" => asked.authorized = true,
-                "cache-control" | "pragma" => directives = true,
-                "cookie" => asked.cookies = true,
-                "if-match" | "if-unmodified-since" => asked.for_the_origin = true,
-                "if-modified-since" | "if-none-match" => asked.conditional = true,
-                "range" => asked.range = true,
-                _ => {}
-            }
-        }
-        if directives {
-            asked.directives = RequestDirectives::from_headers(&parts.headers);
-        }
-        asked
-    }
-
-    /// The request of nobody in particular, for a refresh.
-    pub(crate) fn anonymous() -> Self {
-        Self {
-            directives: RequestDirectives::default(),
-            head: false,
-            authorized: false,
-            cookies: false,
-            conditional: false,
-            for_the_origin: false,
-            range: false,
-        }
-    }
-
-    /// Whether a response to this request may be one that is stored.
-    pub(crate) fn may_be_stored(&self, settings: &Settings) -> bool {
-        !self.range && !self.head && (!self.authorized || settings.share_authorized)
-    }
-
-    /// Whether a response to this request may be one that others wait for.
-    pub(crate) fn may_be_waited_for(&self) -> bool {
-        !self.authorized && !self.range && !self.head
-    }
 }
 
 // === storing ===
@@ -338,6 +290,7 @@ pub(crate) fn make_anonymous(headers: &mut HeaderMap, varies_on: Option<&VaryFie
         PROXY_AUTHORIZATION,
         RANGE,
     ];
+    headers.remove("grpc-timeout"); // how long the client waits, who is answered already
     for name in PERSONAL {
         if !varies_on.is_some_and(|fields| fields.names().any(|field| field == name.as_str())) {
             headers.remove(name);

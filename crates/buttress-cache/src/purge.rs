@@ -91,7 +91,7 @@ impl Purge {
         Ok(Self::of(What::Tag(Tag::group(&authority, name.as_ref()))))
     }
 
-    /// One URI with its query, in all its variants and under either scheme.
+    /// One URI with its query, in all its variants, with the answers to whatever was asked of it by QUERY, and under either scheme.
     ///
     /// # Errors
     ///
@@ -168,6 +168,18 @@ impl Cache {
                 Err(PurgeError { source })
             }
         }
+    }
+
+    /// Forgets the answers to all questions about a URI, whose keys say more than the URI, and every fill of one under way.
+    pub(crate) async fn forget_contents(&self, uri: &Uri) -> Result<(), PurgeError> {
+        let Ok(Target { authority, target, .. }) = Target::of(uri) else { return Ok(()) };
+        let tag = Tag::uri(&authority, &target);
+        let purged = self.purge_tag(tag, false).await;
+        purged.map(drop).map_err(|source| {
+            self.coherence().forget_tag(&tag); // what is here is believed only when Redis vouches for it
+            Self::count_error("forget", &source);
+            PurgeError { source }
+        })
     }
 
     async fn do_purge(&self, Purge { what, soft }: Purge) -> Result<Generation, buttress_redis::Error> {

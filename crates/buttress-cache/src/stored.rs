@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, request};
 
+use crate::asked::Asked;
 use crate::entry::Entry;
 use crate::exchange::Exchange;
+use crate::keyed::Keyed;
 use crate::layer::CacheLayer;
-use crate::policy::Asked;
 
 /// A stored response, without its body.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ impl CacheLayer {
     /// Redis included, and changes nothing.
     pub async fn peek(&self, request: &request::Parts) -> Option<Stored> {
         let (cache, settings) = self.parts();
-        let mut exchange = Exchange::new(cache, settings, request.clone(), Asked::anonymous());
+        let mut exchange = Exchange::new(cache, settings, request.clone(), Asked::anonymous(Keyed::of(request)));
         let (entry, soft) = exchange.look_up().await.ok()?;
         Some(exchange.stored(&entry, soft))
     }

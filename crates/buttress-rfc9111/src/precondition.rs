@@ -97,7 +97,7 @@ pub enum Failed {
     IfMatch,
     /// It was modified after `If-Unmodified-Since`.
     IfUnmodifiedSince,
-    /// `If-None-Match` lists the current tag, in a request that is neither GET nor HEAD.
+    /// `If-None-Match` lists the current tag, in a request that is neither GET, HEAD nor QUERY.
     IfNoneMatch,
 }
 
@@ -125,7 +125,7 @@ const CONTENT_FIELDS: [HeaderName; 10] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// Judges a GET or HEAD request by the complete response that a cache would reuse for it. Allocates nothing.
+/// Judges a GET, HEAD or QUERY request by the complete response that a cache would reuse for it. Allocates nothing.
 ///
 /// For stored 200 and 206 responses; any other proceeds, as does any other method.
 #[must_use]
@@ -179,8 +179,9 @@ pub fn to_not_modified(headers: &mut HeaderMap) {
     }
 }
 
+/// A QUERY is conditional as a GET is (RFC 10008).
 fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
+    matches!(*method, Method::GET | Method::HEAD | Method::QUERY)
 }
 
 fn if_match(request: &HeaderMap, selected: Selected<'_>) -> Option<Precondition> {

@@ -1,7 +1,7 @@
 //! Parts of a representation: `Range`, `If-Range` and `Content-Range` (RFC 9110 section 14), and stored parts
 //! (RFC 9111 sections 3.3 and 3.4).
 //!
-//! [`evaluate`] says how a GET request with `Range` is answered from a complete stored 200 response; ask it after the
+//! [`evaluate`] says how a GET or QUERY request with `Range` is answered from a complete stored 200 response; ask it after the
 //! [preconditions](crate::precondition). One range of bytes is answered with 206; several are answered with the whole
 //! representation, which RFC 9110 section 14.2 always allows and which costs no multipart body.
 //!
@@ -96,7 +96,7 @@ pub enum FullReason {
     IfRange,
     /// `Range` is malformed, or stands on two lines.
     Malformed,
-    /// Not a GET, the one method for which a range is defined.
+    /// Neither a GET nor a QUERY, which selects a representation as a GET does.
     Method,
     /// No `Range`.
     NoRange,
@@ -172,8 +172,8 @@ fn requested<'a>(method: &Method, request: &'a HeaderMap) -> Result<&'a HeaderVa
     let mut lines = request.get_all(header::RANGE).iter();
     let value = lines.next().ok_or(FullReason::NoRange)?;
     match (method, lines.next()) {
-        (&Method::GET, None) => Ok(value),
-        (&Method::GET, Some(_)) => Err(FullReason::Malformed),
+        (&Method::GET | &Method::QUERY, None) => Ok(value),
+        (&Method::GET | &Method::QUERY, Some(_)) => Err(FullReason::Malformed),
         _ => Err(FullReason::Method),
     }
 }

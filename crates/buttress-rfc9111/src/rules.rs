@@ -32,6 +32,7 @@ pub struct Rules {
     pub(crate) stale_on_error: Duration,
     pub(crate) obey_request: Obey,
     pub(crate) partial: bool,
+    pub(crate) keyed_content: bool,
 }
 
 /// Which directives of a request the cache obeys.
@@ -62,6 +63,7 @@ impl Rules {
             stale_on_error: Duration::ZERO,
             obey_request: Obey::All,
             partial: false,
+            keyed_content: false,
         }
     }
 
@@ -157,6 +159,16 @@ impl Rules {
     #[must_use]
     pub fn partial(mut self, on: bool) -> Self {
         self.partial = on;
+        self
+    }
+
+    /// Whether the content of a request, and the fields that describe it, are part of the key, without which no response to a
+    /// QUERY may be stored (RFC 10008).
+    ///
+    /// Default: false. Cost: the content has to be read before anything can be looked up.
+    #[must_use]
+    pub fn keyed_content(mut self, on: bool) -> Self {
+        self.keyed_content = on;
         self
     }
 

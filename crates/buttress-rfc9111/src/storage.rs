@@ -44,7 +44,7 @@ pub enum Permission {
 pub enum Refusal {
     /// The request carries credentials, and the response does not say that it is for others too (section 3.5).
     Authorization,
-    /// The request's method is not GET. The response to a HEAD [freshens](crate::validation) a stored one.
+    /// The request's method is not GET, nor QUERY where the [content is keyed](Rules::keyed_content). The response to a HEAD [freshens](crate::validation) a stored one.
     Method,
     /// `no-store` in the response.
     NoStore,
@@ -79,7 +79,7 @@ pub fn decide(
     response: &HeaderMap,
     rules: &Rules,
 ) -> Storage {
-    if *method != Method::GET {
+    if !is_storable(method, rules) {
         return Storage::Refuse(Refusal::Method);
     }
     let directives = rules.directives(response);
@@ -87,7 +87,7 @@ pub fn decide(
     with_directives(&asked, request, &directives, status, response, rules)
 }
 
-/// [`decide`] for a GET whose directives are at hand, which have to be those of these headers.
+/// [`decide`] for a method of which responses may be stored, its directives at hand, which have to be those of these headers.
 pub fn with_directives(
     asked: &RequestDirectives,
     request: &HeaderMap,
@@ -105,6 +105,11 @@ pub fn with_directives(
         (None, Some(_)) if is_useless(directives, status, response, rules) => Storage::Refuse(Refusal::Useless),
         (None, Some(permission)) => Storage::Store(permission),
     }
+}
+
+/// Of which methods this cache stores responses: those that it understands (RFC 9111 section 3).
+fn is_storable(method: &Method, rules: &Rules) -> bool {
+    *method == Method::GET || *method == Method::QUERY && rules.keyed_content
 }
 
 fn refused_by_status(status: StatusCode, rules: &Rules) -> Option<Refusal> {

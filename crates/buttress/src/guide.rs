@@ -34,7 +34,8 @@ pub mod stack {
     //!
     //! Each layer clones the service for each request and calls the clone that it has made ready, so that back-pressure
     //! passes through. Under axum use `Router::layer`, under hyper `TowerToHyperService`, under tonic `Server::layer`.
-    //! gRPC and upgraded connections pass the cache untouched.
+    //! gRPC and upgraded connections pass the cache untouched, but for the unary methods that you name to a
+    //! `ContentKeyLayer`.
 }
 
 pub mod caching {
@@ -50,13 +51,35 @@ pub mod caching {
     //! | to a request with `Authorization` | most handlers forget `Vary` | `share_authorized`, if it says `public`, `s-maxage` or `must-revalidate` |
     //! | to a request with `Cookie`, freshness only estimated or by `default_ttl` | it may be that visitor's page | `share_cookies` |
     //! | an error but 404 and 410 | it is often about one request, and somebody may provoke it | `keep_errors`, where it says how long |
-    //! | to any method but GET | | |
+    //! | to any method but GET, and QUERY or gRPC whose content was read | | `ContentKeyLayer` |
     //! | larger than 8 MiB | it would push out the rest | `max_body` |
     //! | a part (206) | a range of a stored whole is answered from the store | |
     //!
     //! An entry is found by scheme, authority, path and query, and by the fields that the response named in `Vary`, compared by
     //! meaning. Fields by which some frameworks rewrite a URL (`X-Forwarded-Host`, `X-Original-URL` and their kind) are
     //! part of the key when they are sent, so that nobody can store an answer to another question under it.
+    //!
+    //! A QUERY (RFC 10008) asks by its content, and so does a gRPC call. A `ContentKeyLayer` outside of the cache reads up to
+    //! 64 KiB of it and makes its digest part of the key, with the fields that describe it. Each QUERY is read then; of gRPC the unary
+    //! methods that you name, since only you know that they change nothing, with the metadata that their answers depend on. An
+    //! answer to a call is stored with its trailers, once those say `grpc-status: 0`. What changes a URI forgets the answers
+    //! to all its questions; calls are purged by tag. Connect by GET is cached as any GET: its message stands in the URI.
+    //!
+    //! ```
+    //! # #[cfg(feature = "cache")] {
+    //! use std::time::Duration;
+    //! use buttress::cache::{Cache, CacheLayer, ContentKeyLayer, GrpcMethod};
+    //! use tower_layer::Layer;
+    //!
+    //! # fn wrap<S>(your_service: S) -> Result<impl Sized, buttress::cache::InvalidMethod> {
+    //! let prices = GrpcMethod::new("/shop.Prices/Get")?.ttl(Duration::from_secs(10));
+    //! let cached = CacheLayer::new(Cache::embedded()).layer(your_service);
+    //! # Ok(
+    //! ContentKeyLayer::new().grpc(prices).layer(cached)
+    //! # )
+    //! # }
+    //! # }
+    //! ```
     //!
     //! Of a response that is being stored, clients that come meanwhile read along, from the first byte and each at its own pace,
     //! where its length was announced (short ones are waited for; those of unknown length too, for at most `wait`). If the

@@ -26,7 +26,7 @@ fn check_cache(request: &[(&'static str, &str)], stored: &[(&'static str, &str)]
     let (request, stored) = (headers(request), headers(stored));
     let received = tuesday() + Duration::from_millis(700);
     let selected = Selected { status: StatusCode::OK, headers: &stored, received };
-    for method in [Method::GET, Method::HEAD] {
+    for method in [Method::GET, Method::HEAD, Method::QUERY] {
         assert_eq!(evaluate_for_cache(&method, &request, selected), expected, "{method} {request:?} {stored:?}");
     }
 }

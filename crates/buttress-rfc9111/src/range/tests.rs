@@ -83,7 +83,11 @@ fn only_a_get_with_one_range_line_asks_for_a_part() {
     check(Method::GET, &[], FullReason::NoRange);
     check(Method::HEAD, &[("range", "bytes=0-1")], FullReason::Method);
     check(Method::POST, &[("range", "bytes=0-1")], FullReason::Method);
-    check(Method::GET, &[("range", "bytes=0-1"), ("range", "bytes=0-1")], FullReason::Malformed);
+    for method in [Method::GET, Method::QUERY] {
+        check(method, &[("range", "bytes=0-1"), ("range", "bytes=0-1")], FullReason::Malformed);
+    }
+    let part = evaluate(&Method::QUERY, &headers(&[("range", "bytes=0-1")]), &HeaderMap::new(), 10);
+    assert_eq!(part, RangeAnswer::Partial { first: 0, last: 1 });
     check(Method::GET, &[("if-range", "\"a\"")], FullReason::NoRange);
 }
 

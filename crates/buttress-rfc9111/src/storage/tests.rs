@@ -35,6 +35,16 @@ fn rfc9111_3_only_a_get_is_stored() {
 }
 
 #[test]
+fn rfc10008_a_query_is_stored_where_its_content_is_keyed() {
+    let rules = Rules::new().keyed_content(true);
+    for (method, expected) in [("GET", "explicit"), ("QUERY", "explicit"), ("HEAD", "method"), ("POST", "method")] {
+        let method = method.parse().expect("a method");
+        let found = decide(&method, &HeaderMap::new(), StatusCode::OK, &headers(FRESH), &rules);
+        assert_eq!(found.as_str(), expected, "{method}");
+    }
+}
+
+#[test]
 fn rfc9111_3_status_codes_with_a_stated_lifetime() {
     for status in 100..=999 {
         let expected = match status {
