@@ -68,7 +68,7 @@ impl Bed {
             Store::Redis => {
                 let server = RedisServer::start();
                 // Nothing stays in process: each hit comes out of Redis.
-                let cache = options.capacity(0).redis(connected(&server).await);
+                let cache = options.capacity(0).redis(patient(&server).await);
                 (cache, Some(server))
             }
         };
@@ -170,7 +170,16 @@ pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: impl Into<By
 
 /// A handle that is up.
 pub(crate) async fn connected(server: &RedisServer) -> Redis {
-    let redis = Redis::connect(&server.url()).unwrap();
+    is_up(Redis::connect(&server.url()).unwrap()).await
+}
+
+/// A handle that is up, for tests that are not about time: on a busy machine a deadline passes that has nothing to do with them.
+pub(crate) async fn patient(server: &RedisServer) -> Redis {
+    let patience = Duration::from_secs(5);
+    is_up(Redis::options().deadline(patience).body_deadline(patience).connect(&server.url()).unwrap()).await
+}
+
+async fn is_up(redis: Redis) -> Redis {
     for _ in 0..500 {
         if redis.is_up() {
             return redis;

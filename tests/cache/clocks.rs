@@ -8,7 +8,7 @@ use buttress::cache::CacheOptions;
 use buttress::core::ManualClock;
 use buttress_tests::RedisServer;
 
-use crate::bed::{Bed, STORES, Store, connected, response};
+use crate::bed::{Bed, STORES, Store, patient, response};
 
 const BEGIN: u64 = 1_800_000_000;
 
@@ -23,7 +23,7 @@ async fn check_skew(skews: [i64; 2], allowed: u64, least_hits: u32) {
     let mut processes = Vec::new();
     for skew in skews {
         let hand = ManualClock::at(at(BEGIN.saturating_add_signed(skew)));
-        let cache = CacheOptions::new().clock(hand.clock()).redis(connected(&server).await);
+        let cache = CacheOptions::new().clock(hand.clock()).redis(patient(&server).await);
         let truth = Arc::clone(&truth);
         processes.push(Bed::over(
             cache,

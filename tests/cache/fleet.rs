@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Body, connected, request, response};
+use crate::bed::{Body, patient, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 
@@ -57,7 +57,7 @@ impl Fleet {
         });
         let (mut caches, mut services) = (Vec::new(), Vec::new());
         for _ in 0..processes {
-            let cache = CacheOptions::new().clock(hand.clock()).redis(connected(&server).await);
+            let cache = CacheOptions::new().clock(hand.clock()).redis(patient(&server).await);
             let called = Arc::clone(&origin);
             let inner = tower::service_fn(move |request: Request<Body>| {
                 let called = Arc::clone(&called);

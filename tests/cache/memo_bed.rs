@@ -11,7 +11,7 @@ use buttress::core::ManualClock;
 use buttress_tests::RedisServer;
 use serde::Serialize;
 
-use crate::bed::{Store, connected};
+use crate::bed::{Store, patient};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,7 @@ impl Fleet {
             Store::Redis => {
                 let server = RedisServer::start();
                 for _ in 0..processes {
-                    caches.push(options().redis(connected(&server).await));
+                    caches.push(options().redis(patient(&server).await));
                 }
                 redis = Some(server);
             }

@@ -11,7 +11,7 @@ use http::{Method, Request, Uri};
 use tokio::sync::Semaphore;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Bed, Body, STORES, Store, connected, request, response};
+use crate::bed::{Bed, Body, STORES, Store, patient, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=600");
 
@@ -189,7 +189,7 @@ async fn a_fill_that_spans_a_purge_is_not_stored() {
             });
             let server = matches!(store, Store::Redis).then(buttress_tests::RedisServer::start);
             let cache = match &server {
-                Some(server) => CacheOptions::new().redis(connected(server).await),
+                Some(server) => CacheOptions::new().redis(patient(server).await),
                 None => CacheOptions::new().embedded(),
             };
             let service = CacheLayer::new(cache.clone()).layer(origin);
@@ -230,7 +230,7 @@ async fn a_lost_stamp_or_ledger_is_a_miss() {
         for key in server.cli(&["KEYS", lost]).array() {
             assert_eq!(server.cli(&["DEL", &key.text()]).int(), 1);
         }
-        let other = CacheOptions::new().clock(bed.hand.clock()).redis(connected(server).await);
+        let other = CacheOptions::new().clock(bed.hand.clock()).redis(patient(server).await);
         let (origin, calls) = counting(|_: Request<Body>| async {
             Ok::<_, Infallible>(response(200, &[FRESH, ("surrogate-key", "a")], "body"))
         });

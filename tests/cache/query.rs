@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 
-use crate::bed::{Reply, STORES, Store, connected, response};
+use crate::bed::{Reply, STORES, Store, patient, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 
@@ -58,7 +58,7 @@ impl Library {
             Store::Embedded => (options.embedded(), None),
             Store::Redis => {
                 let server = RedisServer::start();
-                (options.capacity(0).redis(connected(&server).await), Some(server))
+                (options.capacity(0).redis(patient(&server).await), Some(server))
             }
         };
         let (seen, gate) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)));

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Bed, Body, STORES, Store, connected, request, response};
+use crate::bed::{Bed, Body, STORES, Store, patient, request, response};
 
 const FIELDS: (&str, &str) = ("cache-control", "max-age=10, stale-while-revalidate=2");
 
@@ -36,7 +36,7 @@ impl Origin {
         let options = CacheOptions::new().clock(hand.clock());
         let server = matches!(store, Store::Redis).then(RedisServer::start);
         let cache = match &server {
-            Some(server) => options.capacity(0).redis(connected(server).await),
+            Some(server) => options.capacity(0).redis(patient(server).await),
             None => options.embedded(),
         };
         let gate = Arc::new(Semaphore::new(1));

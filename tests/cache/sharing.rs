@@ -17,7 +17,7 @@ use http_body_util::BodyExt as _;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Body, STORES, Store, connected, request};
+use crate::bed::{Body, STORES, Store, patient, request};
 
 const MIB: usize = 1 << 20;
 
@@ -37,7 +37,7 @@ impl Downloads {
             Store::Embedded => (options.embedded(), None),
             Store::Redis => {
                 let server = RedisServer::start();
-                (options.redis(connected(&server).await), Some(server))
+                (options.redis(patient(&server).await), Some(server))
             }
         };
         let taps = Arc::new(Mutex::new(Vec::new()));

@@ -17,7 +17,7 @@ use tonic::server::NamedService;
 use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
 use tower::{Service, ServiceBuilder};
 
-use crate::bed::{Store, connected};
+use crate::bed::{Store, patient};
 
 /// Messages that are text.
 #[derive(Clone, Copy, Default)]
@@ -194,7 +194,7 @@ pub(crate) async fn cache(store: Store) -> (Cache, Option<RedisServer>) {
         Store::Embedded => (CacheOptions::new().embedded(), None),
         Store::Redis => {
             let server = RedisServer::start();
-            (CacheOptions::new().capacity(0).redis(connected(&server).await), Some(server))
+            (CacheOptions::new().capacity(0).redis(patient(&server).await), Some(server))
         }
     }
 }

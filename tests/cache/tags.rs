@@ -10,7 +10,7 @@ use buttress_tests::{RedisServer, body, counting};
 use http::{Method, Uri};
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Bed, Body, STORES, Store, connected, request, response};
+use crate::bed::{Bed, Body, STORES, Store, patient, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=600");
 
@@ -140,7 +140,7 @@ async fn what_is_new_is_stored_though_others_are_purged_all_the_time() {
     for store in STORES {
         let server = matches!(store, Store::Redis).then(RedisServer::start);
         let cache = match &server {
-            Some(server) => CacheOptions::new().redis(connected(server).await),
+            Some(server) => CacheOptions::new().redis(patient(server).await),
             None => Cache::embedded(),
         };
         let (origin, calls) = counting(|request: http::Request<Body>| async move {
@@ -177,7 +177,7 @@ async fn a_purge_whose_traces_are_lost_is_no_less_a_purge() {
     const RECENT: &str = "buttress:cache:v1:{tags}:recent";
     for lost in [&[STAMPS][..], &[RECENT], &[STAMPS, RECENT]] {
         let server = RedisServer::start();
-        let cache = CacheOptions::new().redis(connected(&server).await);
+        let cache = CacheOptions::new().redis(patient(&server).await);
         let gate = Arc::new(tokio::sync::Semaphore::new(0));
         let (origin, calls) = counting({
             let gate = Arc::clone(&gate);
@@ -196,7 +196,7 @@ async fn a_purge_whose_traces_are_lost_is_no_less_a_purge() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // By another process, which remembers nothing here.
-        let other = CacheOptions::new().redis(connected(&server).await);
+        let other = CacheOptions::new().redis(patient(&server).await);
         for tag in ["b", "a", "c"] {
             other.purge(Purge::tag(tag)).await.unwrap();
         }
