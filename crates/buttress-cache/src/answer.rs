@@ -72,8 +72,9 @@ fn head_of<R>(kept: Kept<'_>, asking: Asking<'_>, status: Option<CacheStatus<'_>
     let (Kept { cache, entry, .. }, Asking { parts, asked, now }) = (kept, asking);
     let mut response = Response::new(CacheBody::empty());
     *response.status_mut() = entry.status();
-    let status = status.map(|status| status.ttl(entry.terms().freshness_left(now)));
-    *response.headers_mut() = cache.heads().fields(entry, entry.terms().age(now).as_secs(), status);
+    let (terms, age) = (entry.terms(), entry.terms().age(now).as_secs());
+    let status = status.map(|status| status.ttl(terms.freshness_left_at(age)));
+    *response.headers_mut() = cache.heads().fields(entry, age, status);
     let is_whole = entry.status() == StatusCode::OK;
     if asked.conditional && is_whole && is_copy_good(parts, response.headers(), entry.terms().response_time) {
         precondition::to_not_modified(response.headers_mut());

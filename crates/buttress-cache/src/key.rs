@@ -180,8 +180,9 @@ impl Key {
 
     fn push_authority(&mut self, authority: &[u8], scheme: &Scheme) {
         let authority = without_default_port(authority, scheme);
-        self.push_len(authority.len());
-        self.text.extend(authority.iter().map(u8::to_ascii_lowercase));
+        self.push(authority);
+        let begin = self.text.len() - authority.len();
+        self.text[begin..].make_ascii_lowercase();
     }
 }
 

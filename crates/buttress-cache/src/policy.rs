@@ -241,6 +241,9 @@ pub(crate) fn stands_in(terms: &Terms) -> bool {
 /// Whether this request is the one that refreshes an entry before its end. Most are told so by one comparison.
 pub(crate) fn is_due(entry: &Entry, now: SystemTime, settings: &Settings) -> bool {
     let (terms, cost) = (entry.terms(), entry.cost());
+    if cost.is_zero() {
+        return false; // what costs nothing is nobody's burden
+    }
     let left = terms.lifetime.saturating_sub(terms.age(now));
     // Beyond, the chance is below one in a billion.
     left <= cost.mul_f64(20.0 * settings.early) && early::is_due(left, cost, settings.early, rand::random())

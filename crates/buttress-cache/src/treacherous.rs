@@ -26,24 +26,22 @@ impl Key {
     pub(crate) fn push_treacherous(&mut self, parts: &request::Parts, authority: &[u8], scheme: &Scheme) {
         for (name, value) in &parts.headers {
             let name = name.as_str();
-            let is_treacherous = match name.strip_prefix("x-") {
-                Some(rest) => {
-                    rest.strip_prefix("forwarded-").is_some_and(|rest| rest != "for") || TREACHEROUS.contains(&name)
-                }
-                None => false,
-            };
-            if is_treacherous {
-                self.push(name);
-                self.push(value);
-            } else if name == "host" {
-                // RFC 9112 section 3.2.2 lets the target decide. Who looks at `Host` all the same sees another authority.
-                if !without_default_port(value.as_bytes(), scheme).eq_ignore_ascii_case(authority) {
+            // Most fields are told by their first letter.
+            match name.as_bytes().first() {
+                Some(b'x') if is_treacherous(name) => {
                     self.push(name);
                     self.push(value);
                 }
-            } else if name == "forwarded" {
-                self.push(name);
-                self.push_forwarded(value.as_bytes());
+                // RFC 9112 section 3.2.2 lets the target decide. Who looks at `Host` all the same sees another authority.
+                Some(b'h') if name == "host" && !is_same_host(value.as_bytes(), authority, scheme) => {
+                    self.push(name);
+                    self.push(value);
+                }
+                Some(b'f') if name == "forwarded" => {
+                    self.push(name);
+                    self.push_forwarded(value.as_bytes());
+                }
+                _ => {}
             }
         }
     }
@@ -60,4 +58,14 @@ impl Key {
             }
         }
     }
+}
+
+fn is_treacherous(name: &str) -> bool {
+    let forwarded = name.strip_prefix("x-forwarded-");
+    forwarded.is_some_and(|what| what != "for") || TREACHEROUS.contains(&name)
+}
+
+fn is_same_host(host: &[u8], authority: &[u8], scheme: &Scheme) -> bool {
+    // Where the authority was taken from this field, they are the same bytes.
+    host == authority || without_default_port(host, scheme).eq_ignore_ascii_case(authority)
 }

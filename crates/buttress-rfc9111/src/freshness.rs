@@ -125,8 +125,13 @@ impl Terms {
 
     /// The whole seconds for which it stays fresh, or negative, since when it is stale: the `ttl` of `Cache-Status`.
     pub fn freshness_left(&self, now: SystemTime) -> i64 {
-        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        seconds(self.lifetime) - seconds(self.age(now))
+        self.freshness_left_at(self.age(now).as_secs())
+    }
+
+    /// The same at an age in whole seconds.
+    pub fn freshness_left_at(&self, age: u64) -> i64 {
+        let signed = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        signed(self.lifetime.as_secs()) - signed(age)
     }
 
     /// For how long it has been stale; zero while it is fresh.
