@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Body, STORES, Store, connected, request, response};
+use crate::bed::{Body, STORES, Store, patient, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 
@@ -29,7 +29,7 @@ async fn cache(store: Store) -> (Cache, Option<RedisServer>) {
         Store::Embedded => (Cache::embedded(), None),
         Store::Redis => {
             let server = RedisServer::start();
-            (CacheOptions::new().capacity(0).redis(connected(&server).await), Some(server))
+            (CacheOptions::new().capacity(0).redis(patient(&server).await), Some(server))
         }
     }
 }
@@ -159,7 +159,7 @@ fn a_runtime_that_ends_with_fills_under_way_leaves_nothing_behind() {
 #[tokio::test]
 async fn what_was_filled_before_the_end_is_in_redis_once_it_has_settled() {
     let server = RedisServer::start();
-    let cache = CacheOptions::new().redis(connected(&server).await);
+    let cache = CacheOptions::new().redis(patient(&server).await);
     let (service, mut taps) = slow_service(CacheLayer::new(cache.clone()));
     let mut open = Vec::new();
     for number in 0..20 {

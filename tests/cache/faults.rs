@@ -12,7 +12,7 @@ use buttress_tests::{CuttingProxy, RedisServer, Reply};
 use http::Method;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::bed::{Bed, Store, connected, request, response};
+use crate::bed::{Bed, Store, patient, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=600");
 const RECORDS: &str = "buttress:cache:v1:{??????????????????????}";
@@ -46,7 +46,7 @@ async fn revision_of(process: &Bed, uri: &str) -> (usize, bool) {
 async fn a_full_redis_takes_purges_and_changes_though_it_takes_no_entries() {
     let server = RedisServer::start();
     let revision = Arc::new(AtomicUsize::new(0));
-    let (one, other) = (process(connected(&server).await, &revision), process(connected(&server).await, &revision));
+    let (one, other) = (process(patient(&server).await, &revision), process(patient(&server).await, &revision));
     let purges: [fn() -> Option<Purge>; 5] = [
         || Some(Purge::tag("x")),
         || Some(Purge::uri(&"http://h/x".parse().unwrap()).unwrap()),
@@ -77,7 +77,7 @@ async fn what_redis_evicts_is_a_miss_and_brings_nothing_back() {
     for policy in ["allkeys-lru", "volatile-lru", "allkeys-random"] {
         let server = RedisServer::with().arg("maxmemory", "3mb").arg("maxmemory-policy", policy).start();
         let revision = Arc::new(AtomicUsize::new(0));
-        let (one, other) = (process(connected(&server).await, &revision), process(connected(&server).await, &revision));
+        let (one, other) = (process(patient(&server).await, &revision), process(patient(&server).await, &revision));
         let (mut purged, mut hits) = ([0; 100], 0);
         for round in 0..400 {
             let place = (round * 37) % 100;
@@ -115,13 +115,13 @@ async fn what_redis_evicts_is_a_miss_and_brings_nothing_back() {
 async fn a_lost_ledger_vouches_for_nothing_that_was_there_before() {
     let server = RedisServer::start();
     let revision = Arc::new(AtomicUsize::new(0));
-    let one = process(connected(&server).await, &revision);
+    let one = process(patient(&server).await, &revision);
     revision_of(&one, "http://h/x").await;
     revision.store(1, Ordering::SeqCst);
     one.cache.purge(Purge::host("h").unwrap()).await.unwrap();
     // The purge, too, is lost with it.
     assert_eq!(server.cli(&["DEL", LEDGER]).int(), 1);
-    let other = process(connected(&server).await, &revision);
+    let other = process(patient(&server).await, &revision);
     assert_eq!(revision_of(&other, "http://h/x").await, (1, false));
     assert_eq!(revision_of(&other, "http://h/x").await, (1, true));
 }
@@ -130,13 +130,13 @@ async fn a_lost_ledger_vouches_for_nothing_that_was_there_before() {
 async fn a_replica_answers_or_not_and_takes_no_purge() {
     let master = RedisServer::with().arg("repl-diskless-sync-delay", 0).start();
     let revision = Arc::new(AtomicUsize::new(0));
-    let one = process(connected(&master).await, &revision);
+    let one = process(patient(&master).await, &revision);
     revision_of(&one, "http://h/x").await;
     let replica = RedisServer::with().replica_of(&master).start();
     while replica.info("master_link_status").as_deref() != Some("up") {
         sleep(Duration::from_millis(5)).await;
     }
-    let other = process(connected(&replica).await, &revision);
+    let other = process(patient(&replica).await, &revision);
     for _ in 0..20 {
         assert_eq!(revision_of(&other, "http://h/x").await.0, 0);
         assert_eq!(revision_of(&other, "http://h/y").await, (0, false), "nothing is stored there");
@@ -252,11 +252,11 @@ async fn a_ledger_or_a_stamp_that_cannot_be_read_purges_too_much() {
     ] {
         let server = RedisServer::start();
         let revision = Arc::new(AtomicUsize::new(0));
-        let one = process(connected(&server).await, &revision);
+        let one = process(patient(&server).await, &revision);
         revision_of(&one, "http://h/x").await;
         assert!(!spoil(&server).is_error());
         revision.store(1, Ordering::SeqCst);
-        let other = process(connected(&server).await, &revision);
+        let other = process(patient(&server).await, &revision);
         assert_eq!(revision_of(&other, "http://h/x").await, (1, false));
     }
 }

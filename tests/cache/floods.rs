@@ -11,7 +11,7 @@ use buttress_tests::{RedisServer, body, counting};
 use http::Method;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Bed, Body, STORES, Store, connected, request, response};
+use crate::bed::{Bed, Body, STORES, Store, patient, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=600");
 const CAPACITY: u64 = 1 << 20;
@@ -105,7 +105,7 @@ async fn a_storm_of_purges_lets_nothing_old_through() {
         let purged = Arc::new(AtomicUsize::new(0));
         let (over, hits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let cache = match &server {
-            Some(server) => CacheOptions::new().redis(connected(server).await),
+            Some(server) => CacheOptions::new().redis(patient(server).await),
             None => Cache::embedded(),
         };
         let (origin, _) = counting({

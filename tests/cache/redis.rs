@@ -9,7 +9,7 @@ use http::{Method, Request};
 use std::convert::Infallible;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Bed, Body, Store, connected, request, response};
+use crate::bed::{Bed, Body, Store, connected, patient, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=600");
 
@@ -19,7 +19,7 @@ async fn another_process_answers_from_what_this_one_stored() {
     let mut services = Vec::new();
     let mut counts = Vec::new();
     for _ in 0..2 {
-        let cache = CacheOptions::new().redis(connected(&server).await);
+        let cache = CacheOptions::new().redis(patient(&server).await);
         let (origin, calls) =
             counting(|_: Request<Body>| async { Ok::<_, Infallible>(response(200, &[FRESH], "body")) });
         services.push((CacheLayer::new(cache.clone()).layer(origin), cache));

@@ -8,7 +8,7 @@ use http::{Method, Request, Version};
 use http_body_util::{BodyExt as _, Full};
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Bed, Body, STORES, Store, connected, response};
+use crate::bed::{Bed, Body, STORES, Store, patient, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 
@@ -129,7 +129,7 @@ async fn a_get_with_a_body_is_neither_answered_nor_stored() {
     for store in STORES {
         let server = matches!(store, Store::Redis).then(buttress_tests::RedisServer::start);
         let cache = match &server {
-            Some(server) => CacheOptions::new().capacity(0).redis(connected(server).await),
+            Some(server) => CacheOptions::new().capacity(0).redis(patient(server).await),
             None => Cache::embedded(),
         };
         let (origin, calls) = counting(|request: Request<Full<bytes::Bytes>>| async move {
