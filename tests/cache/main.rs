@@ -35,7 +35,6 @@
 //!   says in `X-Forwarded-…`, gives one URI several entries, the others stay until they are purged by URI.
 //! - **Below a router that strips a prefix** (`nest` in axum) two targets look like one. The layer goes around it, or its key says
 //!   the whole URI; `nesting` shows both.
-//! - **A HEAD freshens what it shows to be unchanged** (RFC 9111 section 4.3.5, SHOULD) in the process that asked, not in Redis.
 //! - **Clocks that are further apart than a response lives** make two processes take its place from each other in turn: right,
 //!   and of no use.
 //! - **A purge that a master had not replicated when it died** may be lost to other processes; the one that purged remembers.

@@ -29,6 +29,7 @@ use crate::fill::Fill;
 use crate::flight::Lead;
 use crate::growing::Growing;
 use crate::keeper::Keeper;
+use crate::lease::{Right, Standing};
 use crate::ledger::Verdict;
 use crate::policy;
 use crate::reader::read_to_end;
@@ -190,7 +191,11 @@ impl Fetch {
         R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let Fetched { response, mut errand, received } = fetched;
-        if let (Some(stale), Some(lead)) = (errand.stale.take(), errand.lead.take()) {
+        if let (Some(stale), Some(mut lead)) = (errand.stale.take(), errand.lead.take()) {
+            // A HEAD holds no lease. What it shows to be the same takes the place of what it was, and of nothing else.
+            let Exchange { cache, place, .. } = &self.exchange;
+            let standing = Standing::Entry(Bytes::copy_from_slice(stale.sum()));
+            lead.right = Some(Right::Place(cache.clone(), place.key.clone(), standing));
             let (stored, length) = (stale.headers(0), stale.body_len());
             match validation::judge_by_head(&stored, length, response.status(), response.headers()) {
                 HeadAnswer::Update(_) => {

@@ -192,7 +192,7 @@ async fn write(cache: &Cache, right: Right, key: &Key, entry: Entry, keep: Durat
     let record = Record::Variants(variants);
     match right.take_if(|right| right.is_for(&plain)) {
         Some(right) => right.fill(&record, keep).await,
-        None => done("replace", redis.replace(&plain, head, &record, keep).await),
+        None => done("replace", redis.replace(&plain, 0, head, &record, keep).await),
     }
 }
 

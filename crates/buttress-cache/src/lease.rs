@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::cache::Cache;
+use crate::entry::SUM_AT;
 use crate::key::Key;
 use crate::record::Record;
 
@@ -52,9 +53,18 @@ pub(crate) enum Claim {
 pub(crate) enum Right {
     /// The lease on its key.
     Lease(Lease),
-    /// Nobody holds a lease on a key that is marked as coming to nothing. Whatever comes of it after all takes the mark's
-    /// place, if that is still there: it goes with whatever is forgotten.
-    Mark(Cache, Key),
+    /// Nobody holds a lease: what comes takes the place of what is known to stand there, if that still does. It goes with
+    /// whatever is forgotten.
+    Place(Cache, Key, Standing),
+}
+
+/// What is known to stand under a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// The mark of a key that comes to nothing.
+    Mark,
+    /// An entry, by its sum.
+    Entry(Bytes),
 }
 
 /// The right to fill a key, held by one process.
@@ -73,7 +83,7 @@ impl Right {
     pub(crate) fn is_for(&self, key: &Key) -> bool {
         match self {
             Self::Lease(lease) => lease.key == *key,
-            Self::Mark(_, marked) => marked == key,
+            Self::Place(_, place, _) => place == key,
         }
     }
 
@@ -81,9 +91,13 @@ impl Right {
     pub(crate) async fn fill(self, record: &Record, keep: Duration) -> bool {
         match self {
             Self::Lease(lease) => lease.fill(record, keep).await,
-            Self::Mark(cache, key) => {
+            Self::Place(cache, key, standing) => {
                 let Some(redis) = cache.shared() else { return false };
-                let stored = redis.replace(&key, Record::Pass.encode(), record, keep).await;
+                let (at, bytes) = match standing {
+                    Standing::Mark => (0, Record::Pass.encode()),
+                    Standing::Entry(sum) => (SUM_AT, sum),
+                };
+                let stored = redis.replace(&key, at, bytes, record, keep).await;
                 stored.unwrap_or_else(|error| {
                     Cache::count_error("replace", &error);
                     false

@@ -111,11 +111,18 @@ impl RedisStore {
         self.ask(&RELEASE, &[&lease(&key.redis(&self.prefix))], std::slice::from_ref(token)).await
     }
 
-    /// Keeps `record` if what stands there begins with `head`. Answers whether it did.
-    pub(crate) async fn replace(&self, key: &Key, head: Bytes, record: &Record, keep: Duration) -> Result<bool, Error> {
+    /// Keeps `record` if what stands there has these bytes in this place. Answers whether it did.
+    pub(crate) async fn replace(
+        &self,
+        key: &Key,
+        at: usize,
+        known: Bytes,
+        record: &Record,
+        keep: Duration,
+    ) -> Result<bool, Error> {
         let name = key.redis(&self.prefix);
         let Some(sealed) = seal(name.as_bytes(), &record.encode()) else { return Ok(false) };
-        self.ask(&REPLACE, &[&name], &[head, number(SEAL_LEN as u64), sealed, number(millis(keep))]).await
+        self.ask(&REPLACE, &[&name], &[known, number((SEAL_LEN + at) as u64), sealed, number(millis(keep))]).await
     }
 
     /// Forgets the record for `key`, and refuses it to whoever is filling it.

@@ -12,7 +12,7 @@ use crate::exchange::Exchange;
 use crate::flight::{Follow, Join, Landing, Lead};
 use crate::growing::Growing;
 use crate::key::Key;
-use crate::lease::{Claim, Lease, Right};
+use crate::lease::{Claim, Lease, Right, Standing};
 use crate::ledger::Verdict;
 use crate::policy;
 use crate::reader::Reader;
@@ -150,7 +150,7 @@ impl Exchange {
             return Claimed::Lead(lead); // it keeps nobody waiting, here or elsewhere
         }
         if self.is_passed() {
-            lead.right = Some(Right::Mark(self.cache.clone(), self.place.key.clone()));
+            lead.right = Some(Right::Place(self.cache.clone(), self.place.key.clone(), Standing::Mark));
             return Claimed::Lead(lead);
         }
         let wait = if self.asked.may_be_waited_for() { self.settings.wait } else { Duration::ZERO };

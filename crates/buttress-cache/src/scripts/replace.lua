@@ -1,8 +1,8 @@
--- Stores a record if the one that stands there begins as it should.
+-- Stores a record if the one that stands there is the one that it should be.
 --
 -- KEYS[1]  the record
--- ARGV[1]  how what stands there has to begin, behind its seal
--- ARGV[2]  the length of the seal
+-- ARGV[1]  bytes of what should stand there
+-- ARGV[2]  from where on they do
 -- ARGV[3]  the new record
 -- ARGV[4]  for how many milliseconds it is kept
 --
