@@ -19,6 +19,10 @@
 //! | caches nest, before and behind compression, on many routes, applied twice | `nesting` |
 //! | floods stay within the memory that was given, and leave what is asked for often | `floods`; a million of each in `benches/flat.rs` |
 //! | what a QUERY or a named gRPC method asks by its content is told apart by it; a call that did not go well is not kept | `query`, `grpc` |
+//! | who comes while a body does reads along, whole, at its own pace, and never what was changed meanwhile | `sharing` |
+//! | a large body is whole and of one fill, or a miss | `large` |
+//! | a memoized value is loaded once, apart from all others, and taken back with all that was made of it | `memo`, `memo_loading`, `memo_made_of` |
+//! | in shadow nothing is served that the service did not say, and what would have been wrong is reported | `shadow` |
 //! | poisoning, provoked errors and deception get nothing stored for others | `deception`, `poisoning`, `lifetimes` |
 //!
 //! What does not hold, and why:
