@@ -19,9 +19,9 @@
 //! | caches nest, before and behind compression, on many routes, applied twice | `nesting` |
 //! | floods stay within the memory that was given, and leave what is asked for often | `floods`; a million of each in `benches/flat.rs` |
 //! | what a QUERY or a named gRPC method asks by its content is told apart by it; a call that did not go well is not kept | `query`, `grpc` |
-//! | who comes while a body does reads along, whole, at its own pace, and never what was changed meanwhile | `sharing` |
-//! | a large body is whole and of one fill, or a miss | `large` |
-//! | a memoized value is loaded once, apart from all others, and taken back with all that was made of it | `memo`, `memo_loading`, `memo_made_of` |
+//! | who comes while a body does reads along, whole, at its own pace, and never what was changed meanwhile | `sharing`, `sharing_faults` |
+//! | a large body is whole and of one fill, or a miss; what is left of others goes soon | `large`, `large_leftovers` |
+//! | a memoized value is loaded once, apart from all others, and taken back with all that was made of it | `memo`, `memo_loading`, `memo_made_of`, `memo_spoilt` |
 //! | in shadow nothing is served that the service did not say, and what would have been wrong is reported | `shadow` |
 //! | poisoning, provoked errors and deception get nothing stored for others | `deception`, `poisoning`, `lifetimes` |
 //!
@@ -60,11 +60,13 @@ mod hostile_fields;
 mod identity;
 mod invalidation;
 mod large;
+mod large_leftovers;
 mod lifetimes;
 mod memo;
 mod memo_bed;
 mod memo_loading;
 mod memo_made_of;
+mod memo_spoilt;
 mod nesting;
 mod poisoning;
 mod purging;
@@ -74,6 +76,7 @@ mod refreshing;
 mod reuse;
 mod shadow;
 mod sharing;
+mod sharing_faults;
 mod shop;
 mod streaming;
 mod tags;

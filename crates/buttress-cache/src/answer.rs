@@ -117,7 +117,7 @@ impl Kept<'_> {
         match entry.manifest() {
             None => CacheBody::stored(entry.body(), entry.trailers()),
             Some(manifest) => {
-                let parts = Assembly::new(cache, key, manifest, 0, manifest.len());
+                let parts = Assembly::new(cache, key, entry, manifest, 0, manifest.len());
                 CacheBody::assembled(parts.with_trailers(entry.trailers()))
             }
         }
@@ -128,7 +128,7 @@ impl Kept<'_> {
         let Self { cache, key, entry } = *self;
         match entry.manifest() {
             None => CacheBody::stored(entry.body().slice(within(first)..=within(last)), None),
-            Some(manifest) => CacheBody::assembled(Assembly::new(cache, key, manifest, first, last + 1)),
+            Some(manifest) => CacheBody::assembled(Assembly::new(cache, key, entry, manifest, first, last + 1)),
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Assembly {
     cache: Cache,
     key: Key,
     manifest: Manifest,
+    /// What tells the entry from another one.
+    sum: Bytes,
     /// The parts from the one that is sent next. What is not here is fetched when its turn comes.
     parts: VecDeque<Option<Bytes>>,
     /// The one that comes from Redis.
@@ -42,10 +44,11 @@ struct Gone;
 
 impl Assembly {
     /// The bytes of an entry's body from `at` to `end`.
-    pub(crate) fn new(cache: &Cache, key: &Key, manifest: Manifest, at: u64, end: u64) -> Self {
+    pub(crate) fn new(cache: &Cache, key: &Key, entry: &Entry, manifest: Manifest, at: u64, end: u64) -> Self {
         let (first, last) = (index(at), index(end.saturating_sub(1)));
         let parts = (first..=last).map(|index| cache.part_here(&manifest, index)).collect();
-        Self { cache: cache.clone(), key: key.clone(), manifest, parts, coming: None, at, end, trailers: None }
+        let sum = Bytes::copy_from_slice(entry.sum());
+        Self { cache: cache.clone(), key: key.clone(), manifest, sum, parts, coming: None, at, end, trailers: None }
     }
 
     pub(crate) fn with_trailers(mut self, trailers: Option<HeaderMap>) -> Self {
@@ -74,7 +77,8 @@ impl Assembly {
         let Some(part) = part else {
             self.parts.clear();
             counter!("buttress_cache_bad_records_total", "reason" => "part").increment(1);
-            self.cache.drop_record(&self.key);
+            let (cache, key, sum) = (self.cache.clone(), self.key.clone(), self.sum.clone());
+            self.cache.later(0, async move { cache.drop_known(&key, &sum).await });
             return Poll::Ready(Some(Err(Box::new(Gone))));
         };
         self.parts.pop_front();

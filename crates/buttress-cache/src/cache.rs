@@ -16,6 +16,7 @@ use std::time::SystemTime;
 
 use buttress_core::Clock;
 use buttress_redis::{Error, Redis};
+use bytes::Bytes;
 use metrics::counter;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -219,20 +220,22 @@ impl Cache {
 
     /// Forgets one entry, without its variants and in a task.
     pub(crate) fn drop_entry(&self, place: &Place) {
-        self.drop_record(&place.key);
+        self.inner.memory.forget(place.local);
+        let (cache, key) = (self.clone(), place.key.clone());
+        self.later(key.text().len(), async move {
+            if let Some(redis) = &cache.inner.redis
+                && let Err(error) = redis.forget(&key).await
+            {
+                Self::count_error("forget", &error);
+            }
+        });
     }
 
-    pub(crate) fn drop_record(&self, key: &Key) {
-        self.inner.memory.forget(key.local());
-        let (cache, key) = (self.clone(), key.clone());
-        self.later(key.text().len(), async move { cache.drop_record_now(&key).await });
-    }
-
-    /// Forgets one record, without its variants.
-    pub(crate) async fn drop_record_now(&self, key: &Key) {
-        self.inner.memory.forget(key.local());
+    /// Forgets one entry, unless another one stands in its place.
+    pub(crate) async fn drop_known(&self, key: &Key, sum: &[u8]) {
+        self.inner.memory.forget_known(key.local(), sum);
         if let Some(redis) = &self.inner.redis
-            && let Err(error) = redis.forget(key).await
+            && let Err(error) = redis.forget_known(key, Bytes::copy_from_slice(sum)).await
         {
             Self::count_error("forget", &error);
         }

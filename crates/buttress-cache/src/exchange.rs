@@ -29,6 +29,7 @@ use crate::answer::{self, Asking, Kept};
 use crate::asked::Asked;
 use crate::body::CacheBody;
 use crate::cache::{Cache, Place};
+use crate::capture;
 use crate::entry::Entry;
 use crate::errand::{self, Errand};
 use crate::fetch::Fetch;
@@ -175,7 +176,7 @@ impl Exchange {
                     }
                     counter!("buttress_cache_bad_records_total", "reason" => "part").increment(1);
                     // Now, not behind this request: it must not take what this one is about to store.
-                    self.cache.drop_record_now(&self.place.key).await;
+                    self.cache.drop_known(&self.place.key, entry.sum()).await;
                     return Err(Forward::UriMiss);
                 }
                 Step::Nothing(why) => return Err(why),
@@ -278,12 +279,14 @@ impl Exchange {
     /// The response made of an entry.
     pub(crate) fn reuse<R>(&self, entry: &Entry, now: SystemTime, status: CacheStatus<'_>) -> Response<CacheBody<R>> {
         counter!("buttress_cache_requests_total", "outcome" => "hit").increment(1);
+        capture::note_entry(&self.cache, entry, self.decide(entry, false, now) == Reuse::Fresh);
         answer::from_entry(self.kept(entry), self.asking(now), self.settings.announce.then_some(status))
     }
 
     /// The response that another request fetches, while it comes.
     fn read_along<R>(&self, head: &Entry, reader: Reader, why: Forward) -> Response<CacheBody<R>> {
         counter!("buttress_cache_requests_total", "outcome" => "shared").increment(1);
+        capture::note_entry(&self.cache, head, true);
         let status = CacheStatus::forwarded(&self.settings.name, why).collapsed(true);
         let asking = self.asking(self.cache.now());
         answer::from_growing(self.kept(head), asking, reader, self.settings.announce.then_some(status))

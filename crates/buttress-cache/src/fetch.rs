@@ -56,7 +56,8 @@ struct Fetched<R> {
 impl Fetch {
     pub(crate) fn of(exchange: Exchange) -> Self {
         let (sent, moment) = (exchange.cache.now(), exchange.cache.coherence().moment());
-        Self { exchange, sent, moment, capture: Capture::default() }
+        let capture = Capture::new(&exchange.cache);
+        Self { exchange, sent, moment, capture }
     }
 
     /// Asks the service, stores what may be stored, and answers.
@@ -77,6 +78,7 @@ impl Fetch {
         let span = tracing::debug_span!("cache.fetch", why = errand.why.as_str(), uri = %self.exchange.parts.uri);
         let capture = self.capture.clone();
         let result = capture.around(async { inner.call(request).await }).instrument(span).await;
+        capture.pass_on(); // to whoever is making something of this response
         let received = self.exchange.cache.now();
         match result {
             Ok(response) => Ok(self.on_response(Fetched { response, errand, received })),
@@ -254,7 +256,7 @@ impl Fetch {
         if !admitted.is_fresh {
             lead.open(); // it can be validated later, but answers nobody who waits now
         }
-        let keeper = Keeper::new(exchange, admitted, lead).replacing(errand.stale.as_ref());
+        let keeper = Keeper::new(exchange, admitted, lead);
         let fill = Fill::new(admitted.writer(length), length, exchange.settings.max_body, space, keeper)
             .unary(exchange.asked.is_grpc());
         let (parts, body) = response.into_parts();
@@ -344,7 +346,7 @@ impl Fetch {
 }
 
 /// What a response says of its length, or its body knows of it.
-fn length_of(headers: &HeaderMap, body: &impl Body) -> Option<u64> {
+pub(crate) fn length_of(headers: &HeaderMap, body: &impl Body) -> Option<u64> {
     let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     stated.or_else(|| body.size_hint().exact())
 }

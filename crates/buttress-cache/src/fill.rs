@@ -54,6 +54,7 @@ impl Fill {
     /// Begins a fill. `space` is what the fill may take of the memory that all fills share.
     pub(crate) fn new(writer: EntryWriter, expected: Option<u64>, limit: u64, space: Space, keeper: Keeper) -> Self {
         let parts = keeper.parts();
+        keeper.received(0);
         Self { writer, parts, expected, received: 0, limit, space, unary: None, keeper }
     }
 

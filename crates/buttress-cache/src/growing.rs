@@ -12,7 +12,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake as _, ready};
 
 use buttress_core::BoxError;
 use bytes::Bytes;
@@ -134,6 +134,10 @@ impl Growing {
     pub(crate) fn leave(self: &Arc<Self>, kind: Kind) {
         let mut state = self.lock();
         state.readers -= 1;
+        if let Some(End::Broken(_)) = state.end {
+            state.stop_filling(); // where the source has panicked, nobody else has done it, nor woken the others
+            self.wakers.wake_by_ref();
+        }
         let goes_on = state.readers == 0 && state.abandon(kind);
         drop(state);
         if goes_on {
@@ -180,7 +184,12 @@ impl State {
 
     /// How much is to come, beyond `behind` bytes that came.
     pub(crate) fn to_come(&self, behind: u64) -> SizeHint {
-        let source = self.source.as_ref().map_or_else(|| SizeHint::with_exact(0), |source| source.size_hint());
+        let source = match (&self.source, &self.end) {
+            (Some(source), _) => source.size_hint(),
+            (None, Some(End::Clean | End::Short)) => SizeHint::with_exact(0),
+            // Whoever announced the rest as the whole would pass it off as that.
+            (None, _) => SizeHint::default(),
+        };
         let mut hint = SizeHint::new();
         hint.set_lower(source.lower().saturating_add(behind));
         if let Some(upper) = source.upper() {
@@ -196,7 +205,9 @@ impl State {
             self.end.get_or_insert(End::Broken(None));
             return Poll::Ready(None);
         };
+        self.end = Some(End::Broken(None)); // should it panic
         let frame = source.as_mut().poll_frame(cx);
+        self.end = None;
         if !matches!(frame, Poll::Ready(None | Some(Err(_)))) {
             self.source = Some(source);
         }

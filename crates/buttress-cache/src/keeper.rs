@@ -16,7 +16,6 @@ use crate::growing::Growing;
 use crate::key::Key;
 use crate::lease::Right;
 use crate::ledger::Verdict;
-use crate::manifest::Manifest;
 use crate::parts::{self, Parts};
 use crate::record::Record;
 use crate::stamps::LONGEST_FILL;
@@ -33,8 +32,6 @@ pub(crate) struct Keeper {
     times: Times,
     /// Whether the response may be kept.
     is_kept: bool,
-    /// The parts of the entry whose place is taken.
-    replaces: Option<Manifest>,
     /// Values that it was made of, by their tags.
     made_of: Used,
 }
@@ -57,19 +54,13 @@ impl Keeper {
     /// What is needed to keep any entry.
     pub(crate) fn of(cache: &Cache, place: Place, lead: Lead, keep: Duration, times: Times) -> Self {
         let (cache, made_of) = (cache.clone(), Used::new());
-        Self { cache, place, lead, keep, times, is_kept: true, replaces: None, made_of }
+        Self { cache, place, lead, keep, times, is_kept: true, made_of }
     }
 
     /// What was made of these values.
     #[cfg(feature = "memo")]
     pub(crate) fn made_of(self, made_of: Used) -> Self {
         Self { made_of, ..self }
-    }
-
-    /// What takes the place of a stale entry.
-    pub(crate) fn replacing(mut self, stale: Option<&Entry>) -> Self {
-        self.replaces = stale.and_then(Entry::manifest);
-        self
     }
 
     /// Where the parts of a large body are put as they come.
@@ -82,7 +73,7 @@ impl Keeper {
     ///
     /// `parts` are those of its body, if it has them and they are new.
     pub(crate) fn keep(self, entry: Entry, parts: Option<Parts>) {
-        let Self { cache, place, mut lead, keep, times, is_kept, replaces, made_of } = self;
+        let Self { cache, place, mut lead, keep, times, is_kept, made_of } = self;
         if !is_kept {
             // It was, until a validation said otherwise: what is there has to go too.
             lead.open();
@@ -118,9 +109,11 @@ impl Keeper {
         });
         lead.land(entry.clone());
         if let Some(right) = right {
+            let (replaces, manifest) = (right.supersedes(), entry.manifest());
             let (writer, bytes, key) = (cache.clone(), entry.bytes().len(), place.key.clone());
             cache.later(bytes, async move {
-                if !has_parts(&writer, &place.key, &entry, parts, keep).await {
+                let mut parts = parts;
+                if !has_parts(&writer, &place.key, &entry, parts.as_mut(), keep).await {
                     counter!("buttress_cache_writes_skipped_total").increment(1);
                     return; // dropped, the right lets another process try
                 }
@@ -132,7 +125,12 @@ impl Keeper {
                     counter!("buttress_cache_fills_outdated_total").increment(1);
                     writer.memory().forget(local);
                     tags.iter().for_each(|tag| writer.coherence().forget_tag(tag));
-                } else if let Some(replaced) = replaces {
+                    return; // its parts, dropped, are taken back
+                }
+                if let Some(parts) = parts {
+                    parts.keep();
+                }
+                if let Some(replaced) = replaces.filter(|replaced| Some(*replaced) != manifest) {
                     parts::replaced(&writer, &key, &replaced).await;
                 }
             });
@@ -197,10 +195,10 @@ async fn write(cache: &Cache, right: Right, key: &Key, entry: Entry, keep: Durat
 }
 
 /// Whether all that the entry consists of is in Redis.
-async fn has_parts(cache: &Cache, key: &Key, entry: &Entry, parts: Option<Parts>, keep: Duration) -> bool {
+async fn has_parts(cache: &Cache, key: &Key, entry: &Entry, parts: Option<&mut Parts>, keep: Duration) -> bool {
     match (entry.manifest(), parts) {
         (None, _) => true,
-        (Some(_), Some(parts)) => parts.keep().await,
+        (Some(_), Some(parts)) => parts.are_written().await,
         (Some(manifest), None) => parts::prolong(cache, key, &manifest, keep).await,
     }
 }

@@ -167,7 +167,7 @@ impl CacheLayer {
     /// each request 400 ms before its end, and of 0.7 % two seconds before; 0 never. See
     /// [`early`](buttress_rfc9111::early).
     pub fn early_refresh(mut self, beta: f64) -> Self {
-        self.set().early = if beta.is_finite() { beta.max(0.0) } else { 0.0 };
+        self.set().early = if beta.is_finite() { beta.clamp(0.0, 1000.0) } else { 0.0 };
         self
     }
 

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use crate::cache::Cache;
 use crate::entry::SUM_AT;
 use crate::key::Key;
+use crate::manifest::Manifest;
 use crate::record::Record;
 
 /// How long a process that has died keeps the others from trying.
@@ -31,8 +32,10 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// For half a minute since the fill moved last, and ten minutes in all.
 const RENEWALS: u32 = 60;
 const MOST_RENEWALS: u32 = 1200;
-/// What has to come between two renewals for a fill to have moved: a body that trickles keeps a key from everybody.
+/// What has to come for a fill to have moved: a body that trickles keeps a key from everybody.
 const MOVED: u64 = 64 << 10;
+/// Nothing has come yet.
+const AWAITED: u64 = u64::MAX;
 /// A lease survives two renewals that fail.
 const RENEWAL: Duration = Duration::from_millis(500);
 
@@ -73,7 +76,9 @@ pub(crate) struct Lease {
     key: Key,
     token: Bytes,
     renewal: Option<JoinHandle<()>>,
-    /// How many bytes of what it is for have come.
+    /// The parts of what it takes the place of.
+    supersedes: Option<Box<Manifest>>,
+    /// How many bytes of what it is for have come; [`AWAITED`] before the first.
     received: Arc<AtomicU64>,
 }
 
@@ -84,6 +89,14 @@ impl Right {
         match self {
             Self::Lease(lease) => lease.key == *key,
             Self::Place(_, place, _) => place == key,
+        }
+    }
+
+    /// The parts of the entry whose place it takes.
+    pub(crate) fn supersedes(&self) -> Option<Manifest> {
+        match self {
+            Self::Lease(lease) => lease.supersedes.as_deref().copied(),
+            Self::Place(..) => None,
         }
     }
 
@@ -111,13 +124,13 @@ impl Right {
 
 impl Lease {
     /// A lease that was just given, renewed until it is dropped.
-    pub(crate) fn new(cache: &Cache, key: &Key, token: Bytes) -> Self {
+    pub(crate) fn new(cache: &Cache, key: &Key, token: Bytes, supersedes: Option<Manifest>) -> Self {
         let (cache, key) = (cache.clone(), key.clone());
-        let received = Arc::default();
+        let received = Arc::new(AtomicU64::new(AWAITED));
         let renewal = Handle::try_current()
             .ok()
             .map(|runtime| runtime.spawn(renew(cache.clone(), key.clone(), token.clone(), Arc::clone(&received))));
-        Self { cache, key, token, renewal, received }
+        Self { cache, key, token, renewal, supersedes: supersedes.map(Box::new), received }
     }
 
     /// A word that no other claim of any process has.
@@ -188,8 +201,12 @@ async fn renew(cache: Cache, key: Key, token: Bytes, received: Arc<AtomicU64>) {
     for _ in 0..MOST_RENEWALS {
         tokio::time::sleep(RENEWAL).await;
         let now = received.load(Ordering::Relaxed);
-        since_moved = if now >= seen + MOVED { 0 } else { since_moved + 1 };
-        seen = now;
+        if now == AWAITED || now >= seen + MOVED {
+            // Of a service or a loader that has not answered nobody knows how long it will take.
+            (since_moved, seen) = (0, if now == AWAITED { 0 } else { now });
+        } else {
+            since_moved += 1;
+        }
         if since_moved == RENEWALS {
             return;
         }

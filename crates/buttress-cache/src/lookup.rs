@@ -180,14 +180,18 @@ impl Cache {
             return Claim::Away;
         }
         let mut known = stale.map(|entry| Bytes::copy_from_slice(entry.sum()));
+        let mut superseded = stale.and_then(Entry::manifest);
         // What cannot be read or was purged is replaced as well: once more, knowing it.
         for _ in 0..3 {
             let (token, as_of) = (Lease::token(), self.coherence().version());
             match redis.claim(key, &token, known.as_deref()).await {
-                Ok(Claimed::Mine) => return Claim::Mine(Lease::new(self, key, token)),
+                Ok(Claimed::Mine) => return Claim::Mine(Lease::new(self, key, token, superseded)),
                 Ok(Claimed::Held) => return Claim::Held,
                 Ok(Claimed::Found(record)) => match self.accept(record, key, local, as_of).await {
-                    Err(Record::Entry(purged)) => known = Some(Bytes::copy_from_slice(purged.sum())),
+                    Err(Record::Entry(purged)) => {
+                        known = Some(Bytes::copy_from_slice(purged.sum()));
+                        superseded = purged.manifest();
+                    }
                     Ok(_) | Err(_) => return Claim::Found,
                 },
                 Ok(Claimed::Unreadable(sum)) => known = Some(sum),

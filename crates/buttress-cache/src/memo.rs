@@ -39,7 +39,9 @@
 //!
 //! While a handler behind a [`CacheLayer`](crate::CacheLayer) runs, the tags of each memoized value that it uses become tags of its
 //! response; while a loader runs, of its value. So whatever purges a value purges the pages and values that were made of it. What
-//! is used in another task (`tokio::spawn`), or after the head of the response was returned, is not seen: use it before.
+//! is used in another task (`tokio::spawn`), or after the head of the response was returned, is not seen: use it before. Nor are
+//! values of another [`Cache`](crate::Cache): what purges them does not reach this one. What is made of a value that is out of date, or
+//! that its loader would not have stored, is not stored itself.
 //!
 //! # Versions
 //!

@@ -112,6 +112,11 @@ impl Memory {
         self.slots.remove(&local);
     }
 
+    /// Forgets an entry, if it is the one with this sum.
+    pub(crate) fn forget_known(&self, local: u128, sum: &[u8]) {
+        self.slots.remove_if(&local, |slot| matches!(&slot.record, Record::Entry(entry) if entry.sum() == sum));
+    }
+
     /// Bytes in use, overhead included.
     pub(crate) fn weight(&self) -> u64 {
         self.slots.weight()

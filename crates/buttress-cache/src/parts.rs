@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -13,9 +14,9 @@ use crate::manifest::{Manifest, PART, Part};
 use crate::record::Record;
 
 /// Parts outlive the entry that leads to them, so that whoever finds it finds them.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_secs(300);
 /// How long the parts of an entry stay whose place was taken: for those who read them.
-const FAREWELL: Duration = Duration::from_secs(300);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(300);
 /// So many parts of a body are on the way to Redis at once.
 const AT_ONCE: usize = 2;
 /// A write that fails is tried so often.
@@ -91,17 +92,21 @@ impl Parts {
     }
 
     /// Waits until all are written. False if one is not: then nothing should lead to them.
-    pub(crate) async fn keep(mut self) -> bool {
+    pub(crate) async fn are_written(&mut self) -> bool {
+        let mut all = self.shared.is_some();
         for write in std::mem::take(&mut self.writes) {
-            let written = match write {
+            // Each of them is waited for: one that came after the others were taken back would stay.
+            all &= match write {
                 Some(write) => write.await.unwrap_or(false),
                 None => false,
             };
-            if !written {
-                return false;
-            }
         }
-        self.shared.take().is_some()
+        all
+    }
+
+    /// The entry that leads to them is stored: they stay.
+    pub(crate) fn keep(mut self) {
+        self.shared = None;
     }
 }
 
@@ -110,7 +115,8 @@ impl Drop for Parts {
         if let Some((key, _)) = self.shared.take().filter(|_| !self.done.is_empty()) {
             let (cache, manifest) = (self.cache.clone(), self.manifest());
             let writes = std::mem::take(&mut self.writes);
-            self.cache.later(0, async move {
+            let Ok(runtime) = Handle::try_current() else { return }; // they end by themselves
+            runtime.spawn(async move {
                 for write in writes.into_iter().flatten() {
                     let _ended = write.await.is_ok(); // what is on its way would come after
                 }

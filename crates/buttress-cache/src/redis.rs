@@ -7,13 +7,15 @@ use buttress_redis::{Error, Mode, Redis, Reply, SEAL_LEN, Script, seal, unseal};
 use bytes::Bytes;
 use metrics::counter;
 
-use crate::entry::{Malformed, SUM_AT};
+use crate::entry::{LARGE, Malformed, SUM_AT};
 use crate::key::{self, Key};
 use crate::lease::LEASE;
 use crate::manifest::{Manifest, Part};
+use crate::parts::FAREWELL;
 use crate::record::Record;
 
 static FILL: Script = Script::new("fill", include_str!("scripts/fill.lua"));
+static FORGET_KNOWN: Script = Script::new("forget-known", include_str!("scripts/forget_known.lua"));
 static FORGET: Script = Script::new("forget", include_str!("scripts/forget.lua"));
 static PARTS: Script = Script::new("parts", include_str!("scripts/parts.lua"));
 static CLAIM: Script = Script::new("lease", include_str!("scripts/lease.lua"));
@@ -129,7 +131,21 @@ impl RedisStore {
     pub(crate) async fn forget(&self, key: &Key) -> Result<(), Error> {
         let name = key.redis(&self.prefix);
         let news = key::news_of_record(&self.prefix, key);
-        self.redis.run(&FORGET, &[&name, &lease(&name), &news], &[]).await?;
+        let kind = [number((SEAL_LEN + LARGE.len() - 1) as u64), Bytes::copy_from_slice(&LARGE[LARGE.len() - 1..])];
+        let large = self.redis.run(&FORGET, &[&name, &lease(&name), &news], &kind).await?.into_bytes();
+        let large = large.and_then(|sealed| unseal(name.as_bytes(), sealed)).and_then(|bytes| self.record(bytes, key));
+        if let Some(Record::Entry(entry)) = large
+            && let Some(manifest) = entry.manifest()
+        {
+            self.touch_parts(key, &manifest, Some(FAREWELL)).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the record for `key`, if it is the one with this sum.
+    pub(crate) async fn forget_known(&self, key: &Key, sum: Bytes) -> Result<(), Error> {
+        let (name, news) = (key.redis(&self.prefix), key::news_of_record(&self.prefix, key));
+        self.ask(&FORGET_KNOWN, &[&name, &news], &[sum, number((SEAL_LEN + SUM_AT) as u64)]).await?;
         Ok(())
     }
 

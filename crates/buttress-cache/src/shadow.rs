@@ -32,7 +32,7 @@ use crate::body::CacheBody;
 use crate::entry::Entry;
 use crate::errand::Errand;
 use crate::exchange::Exchange;
-use crate::fetch::Fetch;
+use crate::fetch::{self, Fetch};
 use crate::layer::Report;
 use crate::policy;
 
@@ -67,7 +67,10 @@ pub(crate) struct Comparison {
     uri: String,
     expected: Option<Bytes>,
     length: u64,
+    /// The length of what comes, if it is known.
+    announced: u64,
     at: u64,
+    is_told: bool,
     differs: Vec<String>,
     is_personal: bool,
     age: Duration,
@@ -101,6 +104,7 @@ where
     let Some(mut comparison) = comparison else { return Ok(response) };
     let (parts, body) = response.into_parts();
     comparison.take_head(&entry, &parts, policy::is_for_one(&parts.headers, &rules));
+    comparison.announced(fetch::length_of(&parts.headers, &body));
     Ok(Response::from_parts(parts, CacheBody::compared(body, comparison)))
 }
 
@@ -118,7 +122,9 @@ impl Comparison {
             // What lies in parts is compared by its length.
             expected: entry.manifest().is_none().then(|| entry.body()),
             length: entry.body_len(),
+            announced: u64::MAX,
             at: 0,
+            is_told: false,
             differs: Vec::new(),
             is_personal: exchange.asked.cookies || exchange.asked.authorized,
             age: entry.terms().age(now),
@@ -138,6 +144,11 @@ impl Comparison {
         self.differs.extend(differ.map(|name| name.as_str().to_owned()));
     }
 
+    /// What is known of the length of what comes.
+    pub(crate) fn announced(&mut self, length: Option<u64>) {
+        self.announced = length.unwrap_or(u64::MAX);
+    }
+
     /// Compares what comes with what is stored.
     pub(crate) fn take(&mut self, data: &[u8]) {
         let end = self.at.saturating_add(data.len() as u64);
@@ -154,6 +165,13 @@ impl Comparison {
 
     /// The body has ended: tells what came of it.
     pub(crate) fn finish(mut self) {
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
         if self.at != self.length {
             self.differs_in_body();
         }
@@ -163,13 +181,23 @@ impl Comparison {
             (false, true) => Verdict::Leak,
         };
         counter!("buttress_cache_shadow_total", "verdict" => verdict.as_str()).increment(1);
-        let report = ShadowReport { uri: self.uri, verdict, differs: self.differs, age: self.age };
+        let (uri, differs) = (std::mem::take(&mut self.uri), std::mem::take(&mut self.differs));
+        let report = ShadowReport { uri, verdict, differs, age: self.age };
         (self.report)(&report);
     }
 
     fn differs_in_body(&mut self) {
         if self.differs.last().is_none_or(|last| last != "body") {
             self.differs.push("body".to_owned());
+        }
+    }
+}
+
+/// A server that knows the length does not ask for the end.
+impl Drop for Comparison {
+    fn drop(&mut self) {
+        if self.at == self.announced && !std::thread::panicking() {
+            self.tell();
         }
     }
 }

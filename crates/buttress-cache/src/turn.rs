@@ -132,6 +132,9 @@ impl Exchange {
             // Changed since, or just ended.
             return if growing.is_outdated() { Ok(Waited::Alone) } else { Err(follow.landing().await) };
         };
+        if self.cache.coherence().judge_leniently(&head) == Verdict::Gone {
+            return Ok(Waited::Alone); // it was purged, and what comes of it is for those who asked before
+        }
         if !self.is_served_by(&head) {
             return Err(follow.landing().await);
         }

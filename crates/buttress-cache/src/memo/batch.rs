@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
-use crate::admit::Times;
-use crate::cache::Place;
+use crate::admit::{LONGEST, Times};
+use crate::cache::{Cache, Place};
 use crate::capture::{self, Capture};
 use crate::entry::Entry;
 use crate::flight::{Follow, Join, Landing, Lead};
@@ -76,22 +76,17 @@ where
                 Join::Follow(follow) => follows.push((index, follow)),
             }
         }
-        let (to_load, elsewhere) = self.claim_all(&items, leads).await;
+        let to_load = self.claim_all(&items, leads).await;
         self.load_all(&mut items, to_load, &load).await?;
         // Only now: who waits while others wait for it might wait for itself.
-        let deadline = tokio::time::sleep(self.terms.wait);
-        tokio::pin!(deadline);
-        let waited = async {
-            for (index, follow) in follows {
-                self.follow_one(&mut items[index], follow).await;
+        let deadline = tokio::time::Instant::now() + self.terms.wait.min(LONGEST);
+        loop {
+            let waited = self.wait_for_others(&mut items, std::mem::take(&mut follows));
+            match tokio::time::timeout_at(deadline, waited).await {
+                Ok(to_load) if to_load.is_empty() => break,
+                Ok(to_load) => self.load_all(&mut items, to_load, &load).await?,
+                Err(_) => break,
             }
-            if elsewhere {
-                self.wait_for_others(&mut items).await;
-            }
-        };
-        tokio::select! {
-            () = waited => {}
-            () = &mut deadline => {}
         }
         let left = items.iter().filter(|item| item.value.is_none());
         let left = left.map(|item| ToLoad { key: item.key.clone(), asked: item.asked.clone(), lead: None }).collect();
@@ -118,50 +113,56 @@ where
         for (index, sure) in missing.into_iter().zip(found) {
             let Some((Record::Entry(entry), soft)) = sure.map(|sure| (sure.record, sure.soft)) else { continue };
             items[index].known = Some(entry.clone());
-            items[index].take(self.found(entry, soft).filter_fresh(self.cache.now()));
+            items[index].take(&self.cache, self.found(entry, soft).filter_fresh(self.cache.now()));
         }
     }
 
-    /// The right to store each in Redis. Answers too whether other processes have some of them, which are left to these.
-    async fn claim_all(&self, items: &[Item<K, V>], leads: Vec<(usize, Lead)>) -> (Vec<ToLoad<K>>, bool) {
+    /// The right to store each in Redis. What other processes have is left to these.
+    async fn claim_all(&self, items: &[Item<K, V>], leads: Vec<(usize, Lead)>) -> Vec<ToLoad<K>> {
         let mut claims = tokio::task::JoinSet::new();
         for (index, mut lead) in leads {
             let (cache, place, known) =
                 (self.cache.clone(), items[index].asked.place.clone(), items[index].known.clone());
             claims.spawn(async move {
-                let claim = cache.claim(&place.key, place.local, known.as_ref()).await;
-                let is_elsewhere = matches!(claim, Claim::Held | Claim::Found);
-                if let Claim::Mine(lease) = claim {
-                    lead.right = Some(Right::Lease(lease));
+                match cache.claim(&place.key, place.local, known.as_ref()).await {
+                    Claim::Held | Claim::Found => return None,
+                    Claim::Mine(lease) => lead.right = Some(Right::Lease(lease)),
+                    Claim::Away => {}
                 }
-                (index, (!is_elsewhere).then_some(lead))
+                Some((index, lead))
             });
         }
-        let (mut to_load, mut elsewhere) = (Vec::new(), false);
-        while let Some(claimed) = claims.join_next().await {
-            match claimed {
-                Ok((index, Some(lead))) => {
-                    let Item { key, asked, .. } = &items[index];
-                    to_load.push((index, ToLoad { key: key.clone(), asked: asked.clone(), lead: Some(lead) }));
-                }
-                Ok((_, None)) => elsewhere = true,
-                Err(_) => {}
+        let mut claimed: Vec<_> = claims.join_all().await.into_iter().flatten().collect();
+        claimed.sort_unstable_by_key(|(index, _)| *index);
+        let to_load = |(index, lead): (usize, Lead)| {
+            let Item { key, asked, .. } = &items[index];
+            ToLoad { key: key.clone(), asked: asked.clone(), lead: Some(lead) }
+        };
+        claimed.into_iter().map(to_load).collect()
+    }
+
+    /// Waits for what others load, here and elsewhere. What they have given up by then is for this batch to load.
+    async fn wait_for_others(&self, items: &mut [Item<K, V>], follows: Vec<(usize, Follow)>) -> Vec<ToLoad<K>> {
+        for (index, mut follow) in follows {
+            if let Landing::Landed(entry) = follow.landing().await {
+                let item = &mut items[index];
+                item.take(&self.cache, self.served(&item.asked.place, entry));
             }
         }
-        to_load.sort_unstable_by_key(|(index, _)| *index);
-        (to_load.into_iter().map(|(_, to_load)| to_load).collect(), elsewhere)
-    }
-
-    async fn follow_one(&self, item: &mut Item<K, V>, mut follow: Follow) {
-        if let Landing::Landed(entry) = follow.landing().await {
-            item.take(self.served(&item.asked.place, entry));
-        }
-    }
-
-    async fn wait_for_others(&self, items: &mut [Item<K, V>]) {
-        while items.iter().any(|item| item.value.is_none()) {
-            tokio::time::sleep(policy::pause_between_claims(rand::random())).await;
+        loop {
             self.find_all(items).await;
+            let mut leads = Vec::new();
+            let mut is_complete = true;
+            for (index, item) in items.iter().enumerate().filter(|(_, item)| item.value.is_none()) {
+                is_complete = false;
+                let place = &item.asked.place;
+                leads.extend(self.cache.flights().lead(place.local, place.local).map(|lead| (index, lead)));
+            }
+            let to_load = self.claim_all(items, leads).await;
+            if is_complete || !to_load.is_empty() {
+                return to_load;
+            }
+            tokio::time::sleep(policy::pause_between_claims(rand::random())).await;
         }
     }
 
@@ -189,12 +190,12 @@ where
         };
         let mut by_place: HashMap<u128, Option<Arc<V>>> = HashMap::with_capacity(loaded.len());
         for (place, value, used) in loaded {
-            capture::note(used);
+            capture::note(&self.cache, used);
             by_place.insert(place.local, value);
         }
         for item in items {
-            if let Some(value) = by_place.remove(&item.asked.place.local) {
-                item.value = Some(value);
+            if let Some(value) = by_place.get(&item.asked.place.local) {
+                item.value = Some(value.clone());
             }
         }
         Ok(())
@@ -204,12 +205,12 @@ where
         self,
         to_load: Vec<ToLoad<K>>,
         load: Arc<F>,
-    ) -> Result<Vec<(Place, Option<Arc<V>>, capture::Used)>, E>
+    ) -> Result<Vec<(Place, Option<Arc<V>>, Option<capture::Used>)>, E>
     where
         F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<HashMap<K, V>, E>> + Send + 'static,
     {
-        let (sent, moment, capture) = (self.cache.now(), self.cache.coherence().moment(), Capture::default());
+        let (sent, moment, capture) = (self.cache.now(), self.cache.coherence().moment(), Capture::new(&self.cache));
         let keys = to_load.iter().map(|item| item.key.clone()).collect();
         let mut loaded = match capture.around(load(keys)).await {
             Ok(loaded) => loaded,
@@ -230,10 +231,10 @@ where
 }
 
 impl<K, V> Item<K, V> {
-    fn take(&mut self, found: Option<Found<V>>) {
+    fn take(&mut self, cache: &Cache, found: Option<Found<V>>) {
         if let Some(found) = found {
             count("hit");
-            self.value = Some(found.used());
+            self.value = Some(found.used(cache));
         }
     }
 }

@@ -20,6 +20,11 @@ pub(crate) fn with(key: u128) -> Link {
     Link(Arc::new((key, CHAIN.try_with(Link::clone).ok())))
 }
 
+/// A chain that begins with this key.
+pub(crate) fn of(key: u128) -> Link {
+    Link(Arc::new((key, None)))
+}
+
 /// A chain with one key more.
 pub(crate) fn after(link: Link, key: u128) -> Link {
     Link(Arc::new((key, Some(link))))

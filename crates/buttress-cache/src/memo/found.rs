@@ -8,6 +8,7 @@ use buttress_rfc9111::freshness::{LifetimeSource, Staleness};
 use metrics::counter;
 
 use crate::admit::LONGEST;
+use crate::cache::Cache;
 use crate::capture;
 use crate::entry::Entry;
 use crate::memo::loading::Wish;
@@ -73,9 +74,8 @@ impl<V> Found<V> {
     }
 
     /// The value. Whatever is being made now is made of it.
-    pub(crate) fn used(self) -> Option<Arc<V>> {
-        let begun = self.entry.generation();
-        capture::note(self.entry.tags().map(|tag| (tag, begun)));
+    pub(crate) fn used(self, cache: &Cache) -> Option<Arc<V>> {
+        capture::note_entry(cache, &self.entry, self.is_fresh(cache.now()));
         self.value.flatten()
     }
 }

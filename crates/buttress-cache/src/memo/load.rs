@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 
 use crate::admit::Times;
 use crate::cache::Place;
-use crate::capture::{self, Capture, Used};
+use crate::capture::{self, Capture, MOST, Used};
 use crate::entry::Entry;
 use crate::flight::{Follow, Join, Landing, Lead};
 use crate::keeper::Keeper;
@@ -35,8 +35,8 @@ enum Turn<V> {
     Served(Found<V>),
 }
 
-/// What a loader came to, and what that was made of.
-type Loaded<V> = (Option<Arc<V>>, Used);
+/// What a loader came to, and what that was made of. Nothing, if nothing should be kept of it.
+type Loaded<V> = (Option<Arc<V>>, Option<Used>);
 
 // === impl Memo ===
 
@@ -71,7 +71,7 @@ where
                 if answer == Answer::NowAndRefresh {
                     self.refresh(asked, &found, load);
                 }
-                return Ok(found.used());
+                return Ok(found.used(&self.cache));
             }
             if chain::contains(asked.place.local) {
                 return Err(MemoError::Recursive);
@@ -82,7 +82,7 @@ where
                 Turn::Again => continue,
                 Turn::Served(found) => {
                     count("collapsed");
-                    return Ok(found.used());
+                    return Ok(found.used(&self.cache));
                 }
             };
             return self.load(asked, found, lead, load).await;
@@ -203,13 +203,13 @@ where
         let span = tracing::debug_span!("memo.load", memo = self.terms.name);
         match tokio::spawn(work.instrument(span)).await {
             Ok(Ok((value, used))) => {
-                capture::note(used);
+                capture::note(&self.cache, used);
                 Ok(value)
             }
             Ok(Err(error)) => match stale.filter(|found| found.stands_in(self.cache.now())) {
                 Some(found) => {
                     count("stale-on-error");
-                    Ok(found.used())
+                    Ok(found.used(&self.cache))
                 }
                 None => Err(MemoError::Load(error)),
             },
@@ -229,7 +229,7 @@ where
         F: FnOnce(Loading<V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
     {
-        let (sent, moment, capture) = (self.cache.now(), self.cache.coherence().moment(), Capture::default());
+        let (sent, moment, capture) = (self.cache.now(), self.cache.coherence().moment(), Capture::new(&self.cache));
         let loaded = load(loading.clone());
         let value = match chain::within(link, capture.around(loaded)).await {
             Ok(value) => value.map(Arc::new),
@@ -245,7 +245,8 @@ where
         Ok((value, used))
     }
 
-    /// Stores a value, if it may be. Gives the tags of what was made of it, and how old that is.
+    /// Stores a value, if it may be. Gives its tags, and how old that is which they are of; nothing if what is made of it should
+    /// not be stored either.
     pub(crate) fn keep(
         &self,
         asked: &Asked,
@@ -254,20 +255,25 @@ where
         times: Times,
         made_of: Option<Used>,
         lead: Option<Lead>,
-    ) -> Used {
+    ) -> Option<Used> {
         let begun = times.moment.generation;
-        let is_too_much = made_of.is_none();
-        let made_of = made_of.unwrap_or_default();
+        let made_of = made_of.filter(|_| !wish.is_unwanted);
         let mut tags = vec![self.own_tag(), asked.tag];
-        tags.extend(wish.tags.iter().chain(made_of.iter().map(|(tag, _)| tag)));
+        tags.extend(wish.tags.iter().chain(made_of.iter().flatten().map(|(tag, _)| tag)));
         tags.sort_unstable();
         tags.dedup();
+        let Some(made_of) = made_of.filter(|_| tags.len() <= MOST) else {
+            if let Some(mut lead) = lead {
+                lead.open();
+            }
+            return None;
+        };
         let older = |tag| made_of.iter().find(|(other, _)| *other == tag).map_or(begun, |(_, older)| *older);
-        let used = tags.iter().map(|&tag| (tag, older(tag))).collect();
+        let used = Some(tags.iter().map(|&tag| (tag, older(tag))).collect());
         let Some(mut lead) = lead else { return used };
         let terms = self.terms.of_value(value.is_some(), wish, times.received);
         let body = value::encode(value.map(|value| &**value));
-        let (Some(terms), Some(body), false) = (terms, body, is_too_much || wish.is_unwanted) else {
+        let (Some(terms), Some(body)) = (terms, body) else {
             lead.open();
             return used;
         };
@@ -292,7 +298,8 @@ where
         let Some(permit) = self.cache.background() else { return };
         let Some(mut lead) = self.cache.flights().lead(asked.place.local, asked.place.local) else { return };
         let (memo, asked, known) = (self.clone(), asked.clone(), found.entry.clone());
-        let (loading, link) = (Loading::new(found.value.clone().flatten()), chain::with(asked.place.local));
+        // Nobody waits for it: whoever it asks for may be waiting for somebody else.
+        let (loading, link) = (Loading::new(found.value.clone().flatten()), chain::of(asked.place.local));
         let span = tracing::debug_span!("memo.refresh", memo = self.terms.name);
         let work = async move {
             match memo.cache.claim(&asked.place.key, asked.place.local, Some(&known)).await {

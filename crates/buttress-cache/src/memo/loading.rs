@@ -1,5 +1,6 @@
 //! What a loader may say of the value that it loads.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub struct Loading<V> {
 /// What a loader said.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wish {
-    pub(crate) tags: Vec<Tag>,
+    pub(crate) tags: BTreeSet<Tag>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) is_unwanted: bool,
 }
@@ -27,13 +28,12 @@ impl<V> Loading<V> {
         Self { wish: Arc::default(), stale }
     }
 
-    /// Tags the value: [`Purge::tag`](crate::Purge::tag) with this name takes it back, and the pages that were made with it.
+    /// Tags the value: [`Purge::tag`](crate::Purge::tag) with this name takes it back, and the pages that were made with it. With more
+    /// than 1,024 tags, those of values that it is made of included, it is not stored.
     pub fn tag(&self, name: impl AsRef<str>) {
         let tag = Tag::named(name.as_ref());
         let mut wish = self.lock();
-        if !wish.tags.contains(&tag) {
-            wish.tags.push(tag);
-        }
+        wish.tags.insert(tag);
     }
 
     /// How long this value is fresh, instead of the memo's [`ttl`](crate::memo::Memo::ttl). In whole seconds; of less than one it is not stored.
@@ -41,7 +41,7 @@ impl<V> Loading<V> {
         self.lock().ttl = Some(ttl);
     }
 
-    /// This value is for its caller alone, and not stored.
+    /// This value is for its caller alone: it is not stored, nor is what is made of it.
     pub fn no_store(&self) {
         self.lock().is_unwanted = true;
     }

@@ -119,7 +119,7 @@ where
     /// How eagerly a result is refreshed before its end; see [`CacheLayer::early_refresh`](crate::CacheLayer::early_refresh). Default: 1.
     #[must_use]
     pub fn early_refresh(mut self, beta: f64) -> Self {
-        self.set().early = if beta.is_finite() { beta.max(0.0) } else { 0.0 };
+        self.set().early = if beta.is_finite() { beta.clamp(0.0, 1000.0) } else { 0.0 };
         self
     }
 
@@ -178,10 +178,10 @@ where
         let found = self.find(&asked.place).await?;
         let now = self.cache.now();
         if found.is_fresh(now) {
-            return found.used();
+            return found.used(&self.cache);
         }
         // Another process may have a newer one than this one's memory.
-        self.find_elsewhere(&asked.place).await?.filter_fresh(now)?.used()
+        self.find_elsewhere(&asked.place).await?.filter_fresh(now)?.used(&self.cache)
     }
 
     /// Stores a result that the caller has, in place of what is stored: after a write, so that the next reader need not load.
