@@ -47,6 +47,7 @@ mod bed;
 mod clocks;
 mod coalescing;
 mod coherence;
+mod compression;
 mod deception;
 mod defaults;
 mod endings;

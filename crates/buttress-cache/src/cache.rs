@@ -125,7 +125,7 @@ impl Cache {
             memory: Memory::new(options.capacity),
             coherence: Coherence::new(redis.is_some().then_some(options.local_max_stale)),
             stamps: redis.as_ref().map(|redis| StampStore::new(redis, &options.prefix)),
-            redis: redis.map(|redis| RedisStore::new(&redis, &options.prefix, options.capacity > 0)),
+            redis: redis.map(|redis| RedisStore::new(&redis, &options.prefix, options.capacity > 0, options.compress)),
             heads: Heads::new(),
             #[cfg(feature = "memo")]
             values: Values::new(options.capacity),

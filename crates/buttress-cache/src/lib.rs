@@ -108,6 +108,7 @@ mod record;
 mod manifest;
 mod entry;
 mod writer;
+mod packed;
 mod terms;
 mod variants;
 mod tag;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::entry::{Entry, Malformed};
 use crate::key::Key;
 use crate::manifest::Part;
+use crate::packed;
 use crate::variants::Variants;
 
 /// What lies under a key.
@@ -34,6 +35,8 @@ impl Record {
             Self::Variants(Arc::new(Variants::decode(&bytes)?))
         } else if bytes == PASS {
             Self::Pass
+        } else if packed::is_packed(&bytes) {
+            Self::Entry(Entry::decode(packed::unpack(&bytes)?)?)
         } else {
             Self::Entry(Entry::decode(bytes)?)
         };
