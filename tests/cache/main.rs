@@ -67,6 +67,7 @@ mod memo_bed;
 mod memo_loading;
 mod memo_made_of;
 mod nesting;
+mod no_vary_search;
 mod poisoning;
 mod purging;
 mod query;

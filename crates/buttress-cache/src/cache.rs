@@ -286,7 +286,17 @@ impl fmt::Debug for Cache {
 // === impl Place ===
 
 impl Place {
+    /// The place of a key that is known to vary on nothing.
+    pub(crate) fn of(key: Key) -> Self {
+        Self { local: key.local(), key, variants: None }
+    }
+
     /// The plain key: the one that all variants of a URI share.
+    pub(crate) fn plain_key(&self) -> &Key {
+        self.variants.as_ref().map_or(&self.key, |(plain, _)| plain)
+    }
+
+    /// Its index within this process.
     pub(crate) fn plain(&self) -> u128 {
         self.variants.as_ref().map_or(self.local, |(plain, _)| plain.local())
     }

@@ -73,6 +73,8 @@ pub(crate) struct Lease {
     key: Key,
     token: Bytes,
     renewal: Option<JoinHandle<()>>,
+    /// Whether another process had it when it was asked for first.
+    pub(crate) was_held: bool,
     /// How many bytes of what it is for have come.
     received: Arc<AtomicU64>,
 }
@@ -117,7 +119,7 @@ impl Lease {
         let renewal = Handle::try_current()
             .ok()
             .map(|runtime| runtime.spawn(renew(cache.clone(), key.clone(), token.clone(), Arc::clone(&received))));
-        Self { cache, key, token, renewal, received }
+        Self { cache, key, token, renewal, was_held: false, received }
     }
 
     /// A word that no other claim of any process has.

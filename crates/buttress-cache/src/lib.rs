@@ -89,6 +89,7 @@ mod keyed;
 mod grpc;
 mod exchange;
 mod turn;
+mod alike;
 mod policy;
 mod asked;
 
@@ -111,6 +112,7 @@ mod writer;
 mod packed;
 mod terms;
 mod variants;
+mod search;
 mod tag;
 mod capture;
 mod ledger;

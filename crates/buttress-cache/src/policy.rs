@@ -6,6 +6,7 @@ use buttress_core::is_grpc;
 use buttress_rfc9111::early;
 use buttress_rfc9111::freshness::{LifetimeSource, Staleness, Terms};
 use buttress_rfc9111::invalidation::is_safe;
+use buttress_rfc9111::no_vary_search::{self, NO_VARY_SEARCH, NoVarySearch};
 use buttress_rfc9111::reuse::{Allowance, Outdated, Reuse};
 use buttress_rfc9111::rules::Rules;
 use buttress_rfc9111::storage::Refusal;
@@ -28,6 +29,8 @@ const MOST_SKEW: Duration = Duration::from_secs(2);
 /// A body whose rest is smaller than this is always read to its end.
 const SMALL_REST: u64 = 256 << 10;
 
+/// A `No-Vary-Search` longer than this is not followed.
+const MAX_SEARCH: usize = 1 << 10;
 /// A body up to here is not compressed.
 const SMALL_BODY: usize = 2 << 10;
 
@@ -220,6 +223,26 @@ impl Bypass {
             Self::Setting => "setting",
         }
     }
+}
+
+/// Which queries a response may be found by beside its own: what its `No-Vary-Search` says, if that is believed.
+///
+/// The field speaks for queries that nobody has asked yet. Somebody may provoke an error, or a redirect that leads astray, under
+/// one of them; such a response does not know what the others would have been answered, so only a success is believed. A
+/// long field is the default as well: it is part of a key. Where the field itself says too much there is no defence but
+/// that it is the service's own word; that what was stored for the very URI comes first; and that the next success without
+/// it ends what is remembered of the path.
+pub(crate) fn search_of(status: StatusCode, headers: &HeaderMap) -> NoVarySearch {
+    if !speaks_for_its_path(status) || !headers.contains_key(NO_VARY_SEARCH) {
+        return NoVarySearch::default();
+    }
+    let policy = no_vary_search::of(headers);
+    if policy.to_text().len() > MAX_SEARCH { NoVarySearch::default() } else { policy }
+}
+
+/// Whether a response with this status says something of the other queries of its path, if only that they differ.
+pub(crate) fn speaks_for_its_path(status: StatusCode) -> bool {
+    status.is_success()
 }
 
 // === at rest ===
