@@ -68,6 +68,7 @@ mod memo_loading;
 mod memo_made_of;
 mod nesting;
 mod no_vary_search;
+mod no_vary_search_fleet;
 mod poisoning;
 mod purging;
 mod query;

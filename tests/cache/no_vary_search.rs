@@ -1,23 +1,24 @@
 //! `No-Vary-Search`: equivalent queries find one response, by its own word and no further.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use buttress::cache::{Cache, CacheBody, CacheLayer, CacheOptions, Key, Purge};
+use buttress::cache::{CacheLayer, CacheOptions, Key, Purge};
 use buttress::core::ManualClock;
 use buttress_tests::body::{self, Scripted};
-use buttress_tests::{Calls, RedisServer, counting};
+use buttress_tests::counting;
 use http::{Method, Request, Response};
-use tokio::sync::Semaphore;
-use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Bed, Body, STORES, Store, connected, request, response};
+use crate::bed::{Bed, Body, STORES, Store, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 const NO_UTM: (&str, &str) = ("no-vary-search", r#"key-order, params=("utm")"#);
 const NONE: (&str, &str) = ("no-vary-search", "params");
+
+pub(crate) fn hand() -> ManualClock {
+    ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+}
 
 async fn bed(
     store: Store,
@@ -31,7 +32,7 @@ fn target(parts: &http::request::Parts) -> String {
     parts.uri.to_string()
 }
 
-fn no_utm(parts: &http::request::Parts) -> Response<Scripted> {
+pub(crate) fn no_utm(parts: &http::request::Parts) -> Response<Scripted> {
     response(200, &[FRESH, NO_UTM], target(parts))
 }
 
@@ -64,10 +65,31 @@ async fn without_the_setting_each_query_is_its_own() {
             assert_eq!((reply.text(), reply.is_hit()), (uri, false));
         }
         if let Some(server) = &bed.redis {
-            // The counts of commands before and after: a GET that misses asks for the record and for the lease, no more.
             let names = server.cli(&["KEYS", "buttress:cache:v1:{??????????????????????}"]);
             assert_eq!(names.array().len(), 3, "and nothing is remembered of the path");
         }
+    }
+}
+
+/// How many GETs Redis was sent, those within scripts included.
+async fn gets_of(bed: &Bed, uri: &str) -> String {
+    let server = bed.redis.as_ref().unwrap();
+    assert_eq!(server.cli(&["CONFIG", "RESETSTAT"]).text(), "OK");
+    bed.get(uri).await;
+    let stats = server.cli(&["INFO", "commandstats"]).text();
+    let (_, gets) = stats.split_once("cmdstat_get:calls=").unwrap();
+    gets.split(',').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_setting_costs_a_miss_one_question_and_a_hit_none() {
+    for (setting, miss) in [(false, "3"), (true, "4")] {
+        let settings = |layer: CacheLayer| layer.no_vary_search(setting);
+        let bed = Bed::with(Store::Redis, settings, |_| response(200, &[FRESH], "body")).await;
+        bed.get("/first").await;
+        // The lookup, the claim, the fill.
+        assert_eq!(gets_of(&bed, "/x?a").await, miss, "{setting}");
+        assert_eq!(gets_of(&bed, "/x?a").await, "1", "{setting}");
     }
 }
 
@@ -287,6 +309,30 @@ async fn a_change_of_any_equivalent_uri_outdates_the_response() {
 }
 
 #[tokio::test]
+async fn a_change_through_a_layer_without_the_setting_outdates_the_response_too() {
+    let cache = CacheOptions::new().clock(hand().clock()).embedded();
+    let (origin, calls) = counting(|request: Request<Body>| {
+        let (parts, _) = request.into_parts();
+        async move {
+            Ok::<_, Infallible>(match parts.method {
+                Method::POST => response(201, &[("location", "/x?utm=9")], ""),
+                _ => no_utm(&parts),
+            })
+        }
+    });
+    let (api, pages) = (CacheLayer::new(cache.clone()), CacheLayer::new(cache).no_vary_search(true));
+    let (api, pages) = (api.layer(origin.clone()), pages.layer(origin));
+    for utm in 1..4 {
+        let uri = format!("/x?utm={utm}");
+        body::collect(pages.clone().oneshot(request(Method::GET, &uri, &[])).await.unwrap()).await;
+    }
+    assert_eq!(calls.get(), 1);
+    body::collect(api.oneshot(request(Method::POST, "/new", &[])).await.unwrap()).await;
+    let after = pages.oneshot(request(Method::GET, "/x?utm=4", &[])).await.unwrap();
+    assert_eq!(body::collect(after).await.1, "/x?utm=4");
+}
+
+#[tokio::test]
 async fn a_purge_of_any_equivalent_uri_takes_the_response() {
     for store in STORES {
         for soft in [false, true] {
@@ -306,7 +352,7 @@ async fn a_purge_of_any_equivalent_uri_takes_the_response() {
 #[tokio::test]
 async fn a_key_of_ones_own_is_not_touched() {
     for store in STORES {
-        let settings = |layer: CacheLayer| layer.no_vary_search(true).key(|parts| Key::of(parts));
+        let settings = |layer: CacheLayer| layer.no_vary_search(true).key(Key::of);
         let bed = Bed::with(store, settings, no_utm).await;
         bed.get("/x?utm=1").await;
         assert!(!bed.get("/x?utm=2").await.is_hit(), "{store:?}");
@@ -328,170 +374,4 @@ async fn a_prefix_and_a_host_hold_what_answers_many_queries() {
             assert_eq!(bed.get("/x?utm=2").await.is_hit(), is_hit, "{store:?} {purge:?}");
         }
     }
-}
-
-// === several processes ===
-
-fn hand() -> ManualClock {
-    ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000))
-}
-
-/// A process with memory of its own, on a Redis that it shares.
-#[derive(Clone)]
-struct Process {
-    service: BoxCloneSyncService<Request<Body>, Response<CacheBody<Scripted>>, Infallible>,
-    cache: Cache,
-    calls: Calls,
-}
-
-impl Process {
-    /// Its origin answers as often as `gate` lets it.
-    async fn new(server: &RedisServer, hand: &ManualClock, gate: Arc<Semaphore>) -> Self {
-        let cache = CacheOptions::new().clock(hand.clock()).redis(connected(server).await);
-        let (origin, calls) = counting(move |request: Request<Body>| {
-            let gate = Arc::clone(&gate);
-            async move {
-                let (parts, _) = request.into_parts();
-                gate.acquire().await.unwrap().forget();
-                let change = parts.method == Method::POST;
-                Ok::<_, Infallible>(if change { response(204, &[], "") } else { no_utm(&parts) })
-            }
-        });
-        let layer = CacheLayer::new(cache.clone()).no_vary_search(true).early_refresh(0.0);
-        Self { service: BoxCloneSyncService::new(layer.layer(origin)), cache, calls }
-    }
-
-    /// The body, and whether it came out of the store.
-    async fn send(&self, method: Method, uri: &str) -> (String, bool) {
-        let response = self.service.clone().oneshot(request(method, uri, &[])).await.unwrap();
-        let (parts, body, _) = body::collect(response).await;
-        self.cache.settled().await;
-        let status = parts.headers["cache-status"].to_str().unwrap().to_owned();
-        (String::from_utf8(body.to_vec()).unwrap(), status.contains("; hit"))
-    }
-
-    async fn get(&self, uri: &str) -> (String, bool) {
-        self.send(Method::GET, uri).await
-    }
-
-    /// Until it has answered so: for what other processes have to be told.
-    async fn gets(&self, uri: &str, expected: &str) {
-        for _ in 0..500 {
-            if self.get(uri).await.0 == expected {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{uri} did not become {expected}: {:?}", self.get(uri).await);
-    }
-}
-
-fn open() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(10_000))
-}
-
-#[tokio::test]
-async fn a_process_that_knows_nothing_of_the_path_finds_what_another_stored() {
-    let (server, hand) = (RedisServer::start(), hand());
-    let (one, other) = (Process::new(&server, &hand, open()).await, Process::new(&server, &hand, open()).await);
-    one.get("/x?utm=1").await;
-    assert_eq!(other.get("/x?utm=2").await, ("/x?utm=1".to_owned(), true));
-    assert_eq!(other.get("/x?utm=3").await, ("/x?utm=1".to_owned(), true), "and from its memory then");
-    assert_eq!((one.calls.get(), other.calls.get()), (1, 0));
-}
-
-#[tokio::test]
-async fn a_process_that_knows_nothing_of_the_path_changes_and_purges_for_all() {
-    let (server, hand) = (RedisServer::start(), hand());
-    let one = Process::new(&server, &hand, open()).await;
-    for change in ["post", "purge"] {
-        let first = format!("/x?utm=first-{change}");
-        let second = format!("/x?utm=second-{change}");
-        one.cache.purge(Purge::everything()).await.unwrap();
-        one.get(&first).await;
-        assert!(one.get("/x").await.1);
-        let stranger = Process::new(&server, &hand, open()).await;
-        match change {
-            "post" => drop(stranger.send(Method::POST, "/x?utm=3").await),
-            _ => {
-                let purge = Purge::uri(&"http://example.com/x?utm=4".parse().unwrap()).unwrap();
-                drop(stranger.cache.purge(purge).await.unwrap());
-            }
-        }
-        assert_eq!(stranger.get(&second).await, (second.clone(), false), "{change}");
-        one.gets("/x?utm=5", &second).await; // within milliseconds
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fill_that_a_change_of_an_equivalent_uri_overtook_is_not_stored() {
-    let (server, hand, gate) = (RedisServer::start(), hand(), Arc::new(Semaphore::new(0)));
-    let slow = Process::new(&server, &hand, Arc::clone(&gate)).await;
-    let other = Process::new(&server, &hand, open()).await;
-    let fill = tokio::spawn({
-        let slow = slow.clone();
-        async move { slow.get("/x?utm=old").await }
-    });
-    while slow.calls.get() < 1 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    other.send(Method::POST, "/x?utm=7").await; // nobody knows yet that these are equivalent
-    gate.add_permits(10_000);
-    assert_eq!(fill.await.unwrap().0, "/x?utm=old");
-    assert_eq!(other.get("/x?utm=new").await, ("/x?utm=new".to_owned(), false));
-    slow.gets("/x?utm=9", "/x?utm=new").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn misses_of_equivalent_queries_in_four_processes_are_one_call_once_the_path_is_known() {
-    let (server, hand, gate) = (RedisServer::start(), hand(), Arc::new(Semaphore::new(1)));
-    let mut processes = Vec::new();
-    for _ in 0..4 {
-        processes.push(Process::new(&server, &hand, Arc::clone(&gate)).await);
-    }
-    processes[0].get("/x?utm=0").await;
-    hand.advance(Duration::from_secs(61)); // past its end; what the path said is known still
-    let requests: Vec<_> = (0..200)
-        .map(|number| {
-            let process = processes[number % 4].clone();
-            tokio::spawn(async move { process.get(&format!("/x?utm={number}")).await.0 })
-        })
-        .collect();
-    let calls = || processes.iter().map(|process| process.calls.get()).sum::<usize>();
-    while calls() < 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    tokio::time::sleep(Duration::from_millis(100)).await; // for whoever else would call
-    gate.add_permits(10_000);
-    let mut bodies = Vec::new();
-    for request in requests {
-        bodies.push(request.await.unwrap());
-    }
-    assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
-    assert_eq!(calls(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_misses_on_one_uri_are_one_call_although_its_response_lies_elsewhere() {
-    let (server, hand, gate) = (RedisServer::start(), hand(), Arc::new(Semaphore::new(0)));
-    let mut processes = Vec::new();
-    for _ in 0..3 {
-        processes.push(Process::new(&server, &hand, Arc::clone(&gate)).await);
-    }
-    let requests: Vec<_> = (0..60)
-        .map(|number| {
-            let process = processes[number % 3].clone();
-            tokio::spawn(async move { process.get("/x?utm=1").await.0 })
-        })
-        .collect();
-    let calls = || processes.iter().map(|process| process.calls.get()).sum::<usize>();
-    while calls() < 1 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    tokio::time::sleep(Duration::from_millis(100)).await; // for whoever else would call
-    gate.add_permits(10_000);
-    for request in requests {
-        assert_eq!(request.await.unwrap(), "/x?utm=1");
-    }
-    assert_eq!(calls(), 1);
 }

@@ -146,13 +146,12 @@ impl Exchange {
         let Some(alike) = &self.alike else { return Note::Nothing };
         let policy = policy::search_of(admitted.status, &admitted.headers);
         let now = admitted.times.received;
-        let is_known = |search: &Arc<Search>| *search.policy() == policy && search.until() >= now + admitted.keep;
-        let is_unknown = alike.known.is_none() && alike.was_asked;
+        let lies_elsewhere = alike.under(&policy).is_some();
         match &alike.known {
-            _ if policy.is_default() && is_unknown => Note::Nothing,
-            _ if policy.is_default() && policy::speaks_for_its_path(admitted.status) => Note::End(alike.path.clone()),
-            Some(search) if is_known(search) => Note::Nothing,
-            _ if alike.under(&policy).is_none() => Note::Nothing,
+            None if !lies_elsewhere && alike.was_asked => Note::Nothing,
+            _ if !lies_elsewhere && policy::speaks_for_its_path(admitted.status) => Note::End(alike.path.clone()),
+            _ if !lies_elsewhere => Note::Nothing,
+            Some(search) if *search.policy() == policy && search.until() >= now + admitted.keep => Note::Nothing,
             _ => {
                 let search = Search::new(&alike.path, policy, now, admitted.keep);
                 let lives = search.until().duration_since(now).unwrap_or_default();

@@ -11,6 +11,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     /// What all writes under way to Redis may hold, in units.
     writes: Arc<Semaphore>,
     background: Arc<Semaphore>,
+    /// Whether a layer on this cache follows `No-Vary-Search`: then a change anywhere has to be told to what answers many queries.
+    searches: AtomicBool,
     room: u32,
 }
 
@@ -134,6 +137,7 @@ impl Cache {
             fills: units(),
             writes: units(),
             background: Arc::new(Semaphore::new(BACKGROUND)),
+            searches: AtomicBool::new(false),
             room,
         };
         let cache = Self { inner: Arc::new(inner) };
@@ -204,6 +208,16 @@ impl Cache {
         self.inner.coherence.note_change(key.digest());
         self.inner.memory.forget(local);
         forgotten
+    }
+
+    /// Says that a layer follows `No-Vary-Search`.
+    pub(crate) fn follow_search(&self) {
+        self.inner.searches.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a layer does.
+    pub(crate) fn follows_search(&self) -> bool {
+        self.inner.searches.load(Ordering::Relaxed)
     }
 
     /// A share of the memory for fills, of so many bytes to begin with.

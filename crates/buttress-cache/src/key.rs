@@ -2,8 +2,8 @@
 //!
 //! | Redis key | type | holds | lives |
 //! |---|---|---|---|
-//! | `{prefix}:cache:v1:{digest}` | string | one record: a stored response, or the list of fields a URI varies on | as long as the response may be of use |
-//! | the same, of a path | string | the `No-Vary-Search` that its last response stated | an hour, or twice as long as that response |
+//! | `{prefix}:cache:v1:{digest}` | string | one record: a stored response, packed or plain, or the list of fields a URI varies on | as long as the response may be of use |
+//! | `{prefix}:cache:v1:{digest}`, of a path | string | the `No-Vary-Search` that its last response stated | an hour, or twice as long as that response |
 //! | `{prefix}:cache:v1:{digest}:lease` | string | the token of the process that fills the record | two seconds, renewed while it does |
 //! | `{prefix}:cache:v1:{digest}:part:{fill}:{n}` | string | a part of a large body | a minute longer than the record |
 //! | `{prefix}:cache:v1:{tags}` | hash | the ledger of purges | for ever |
@@ -27,7 +27,6 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use buttress_rfc9111::no_vary_search::NoVarySearch;
 use http::Uri;
 use http::header::HOST;
 use http::request;
@@ -45,9 +44,9 @@ const MEMO: u32 = u32::MAX - 1;
 /// In place of a part's length: that the digest of a content follows.
 const CONTENT: u32 = u32::MAX - 2;
 /// In place of a query's length: that a policy and the canonical query come.
-const SEARCHED: u32 = u32::MAX - 3;
+pub(crate) const SEARCHED: u32 = u32::MAX - 3;
 /// In place of a query's length: that the key is that of a path.
-const OF_PATH: u32 = u32::MAX - 4;
+pub(crate) const OF_PATH: u32 = u32::MAX - 4;
 /// No part is longer.
 const LONGEST: u32 = u32::MAX - 5;
 
@@ -150,31 +149,8 @@ impl Key {
         key
     }
 
-    /// The key of all requests for this path whose query is the same under a policy. `None` if the key is not that of a URI.
-    pub(crate) fn searched(&self, policy: &NoVarySearch) -> Option<Self> {
-        let query = location(&self.text)?.query.map(str::from_utf8).transpose().ok()?;
-        let mut slot = Self { text: SEARCHED.to_le_bytes().to_vec(), uri: 0 };
-        slot.push(policy.to_text());
-        match policy.normalise(query) {
-            Some(query) => slot.push(&*query),
-            None => slot.push_absent(),
-        }
-        self.with_query(&slot.text)
-    }
-
-    /// By what all entries are purged that answer more than one query of a path; `None` for a key of one URI.
-    pub(crate) fn search_tag(&self) -> Option<Tag> {
-        let Location { authority, path, any_query, .. } = location(&self.text).filter(|_| self.begins_with_uri())?;
-        any_query.then(|| Tag::search(authority, path))
-    }
-
-    /// The key of this path, where is remembered which of its queries are the same. `None` if the key is not that of a URI.
-    pub(crate) fn of_path(&self) -> Option<Self> {
-        self.with_query(&OF_PATH.to_le_bytes())
-    }
-
-    /// This key with something else in the place of the query.
-    fn with_query(&self, slot: &[u8]) -> Option<Self> {
+    /// This key with something else in the place of the query. `None` if it is not that of a URI.
+    pub(crate) fn with_query(&self, slot: &[u8]) -> Option<Self> {
         let query = location(&self.text)?.query.map_or(0, <[u8]>::len);
         let before = self.uri.checked_sub(4 + query)?;
         let text = [&self.text[..before], slot, &self.text[self.uri..]].concat();

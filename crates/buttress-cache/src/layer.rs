@@ -206,9 +206,12 @@ impl CacheLayer {
     /// Only successes are believed, and each response only for itself: what is found by another query says so in its own field, and
     /// what was stored for the very URI is preferred. It costs a miss one more round trip, to learn what the path said last, and a
     /// change ([`Purge::uri`](crate::Purge::uri), an unsafe method) of one URI outdates all responses with the field under its path.
-    /// All layers on one store need the same setting: one without it does not know what its changes outdate. With a
-    /// [`key`](Self::key) of your own it has no effect; leave out of that what does not matter.
+    /// Processes that share a Redis need a layer with it each, if changes go through all of them: one without does not know what else
+    /// its changes outdate. With a [`key`](Self::key) of your own it has no effect; leave out of that what does not matter.
     pub fn no_vary_search(mut self, yes: bool) -> Self {
+        if yes {
+            self.cache.follow_search();
+        }
         self.set().no_vary_search = yes;
         self
     }

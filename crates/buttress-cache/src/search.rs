@@ -7,8 +7,10 @@ use bytes::Bytes;
 
 use crate::block::array;
 use crate::entry::Malformed;
-use crate::key::Key;
+use crate::key::{self, Key, OF_PATH, SEARCHED};
+use crate::ledger::Location;
 use crate::millis::{from_millis, to_millis};
+use crate::tag::Tag;
 
 /// `magic | version | kind` of this record; entries begin alike, with another kind.
 const MARK: [u8; 4] = [0xB7, b'c', 1, b's'];
@@ -89,6 +91,36 @@ impl Search {
     }
 }
 
+// === impl Key ===
+
+impl Key {
+    /// The key of all requests for this path whose query is the same under a policy. `None` if the key is not that of a URI.
+    ///
+    /// The policy is part of it: whatever lies there said the same of itself.
+    pub(crate) fn searched(&self, policy: &NoVarySearch) -> Option<Self> {
+        let query = key::location(self.text())?.query.map(str::from_utf8).transpose().ok()?;
+        let mut said = Self::empty();
+        said.push(policy.to_text());
+        match policy.normalise(query) {
+            Some(query) => said.push(&*query),
+            None => said.push_absent(),
+        }
+        self.with_query(&[&SEARCHED.to_le_bytes(), said.text()].concat())
+    }
+
+    /// The key of this path, where is remembered which of its queries are the same. `None` if the key is not that of a URI.
+    pub(crate) fn of_path(&self) -> Option<Self> {
+        self.with_query(&OF_PATH.to_le_bytes())
+    }
+
+    /// By what all entries of a path are purged that answer more than one of its queries; `None` for a key of one URI.
+    pub(crate) fn search_tag(&self) -> Option<Tag> {
+        let Location { authority, path, any_query, .. } =
+            key::location(self.text()).filter(|_| self.begins_with_uri())?;
+        any_query.then(|| Tag::search(authority, path))
+    }
+}
+
 fn part(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let len = usize::try_from(u32::from_le_bytes(array(bytes, at)?)).ok()?;
     let end = (at + 4).checked_add(len)?;
@@ -115,6 +147,48 @@ mod tests {
             assert!(!Search::is_encoded_in(&bad) || Search::decode(&bad).is_err(), "byte {at}");
             assert!(Search::decode(&good[..at]).is_err(), "{at} bytes");
         }
+    }
+
+    fn key(uri: &str, headers: &[(&str, &str)]) -> Key {
+        let request =
+            headers.iter().fold(http::Request::get(uri), |request, (name, value)| request.header(*name, *value));
+        Key::of(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn equivalent_queries_have_one_key_and_others_another() {
+        let policy = NoVarySearch::from_text(r#"key-order, params=("utm")"#).unwrap();
+        let under = |uri: &str, headers: &[_]| key(uri, headers).searched(&policy).unwrap();
+        let all = [
+            under("http://a/x?b=1&utm=2", &[]),
+            under("http://a/x?b=2", &[]),
+            under("http://a/y?b=1", &[]),
+            under("http://b/x?b=1", &[]),
+            under("http://a/x?b=1", &[("x-forwarded-host", "evil")]),
+            under("http://a/x", &[]),
+            key("http://a/x?b=1", &[]).searched(&NoVarySearch::from_text("params").unwrap()).unwrap(),
+            key("http://a/x?b=1", &[]),
+            key("http://a/x?b=1", &[]).of_path().unwrap(),
+        ];
+        for (place, one) in all.iter().enumerate() {
+            assert!(!all[..place].contains(one), "{place}");
+        }
+        assert_eq!(all[0], under("http://A:80/x?utm=3&b=%31", &[]));
+        assert_eq!(all[5], under("http://a/x?utm", &[]), "no query is an empty one");
+        assert_eq!(all[8], key("http://a/x", &[]).of_path().unwrap());
+        assert_eq!(all[0].search_tag(), Some(Tag::search(b"a", b"/x")));
+        assert_eq!(all[7].search_tag(), None);
+    }
+
+    #[test]
+    fn a_key_that_is_not_that_of_a_uri_has_no_path() {
+        let mut key = Key::empty();
+        assert_eq!(key.of_path(), None);
+        for part in ["http", "a", "/x", "b=1"] {
+            key.push(part);
+        }
+        assert_eq!((key.of_path(), key.search_tag()), (None, None));
+        assert_eq!(key.searched(&NoVarySearch::default()), None);
     }
 
     #[test]
