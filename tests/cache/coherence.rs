@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Body, connected, request, response};
+use crate::bed::{Body, patient, request, response};
 
 /// How far a process may be behind.
 const BOUND: Duration = Duration::from_millis(1_000);
@@ -77,7 +77,7 @@ fn commands(server: &RedisServer, name: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hits_in_process_cost_no_round_trip_while_changes_are_announced() {
     let server = RedisServer::start();
-    let process = Process::on(connected(&server).await).await;
+    let process = Process::on(patient(&server).await).await;
     process.is_warm(&server).await;
     sleep(BOUND * 2).await; // longer than it would believe itself alone
     let before = commands(&server, "get");
@@ -91,7 +91,7 @@ async fn hits_in_process_cost_no_round_trip_while_changes_are_announced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purge_in_one_process_reaches_the_memory_of_the_other() {
     let server = RedisServer::start();
-    let (one, other) = (Process::on(connected(&server).await).await, Process::on(connected(&server).await).await);
+    let (one, other) = (Process::on(patient(&server).await).await, Process::on(patient(&server).await).await);
     let purges: [fn() -> Purge; 4] = [
         || Purge::tag("a"),
         || Purge::uri(&"http://h/x".parse().unwrap()).unwrap(),
@@ -122,7 +122,7 @@ async fn a_purge_in_one_process_reaches_the_memory_of_the_other() {
 async fn while_announcements_do_not_arrive_the_bound_holds() {
     let server = RedisServer::start();
     let proxy = CuttingProxy::start(server.addr()).await;
-    let one = Process::on(connected(&server).await).await;
+    let one = Process::on(patient(&server).await).await;
     let far = Redis::connect(&proxy.url()).unwrap();
     while !far.is_up() {
         sleep(Duration::from_millis(5)).await;
@@ -149,7 +149,7 @@ async fn while_announcements_do_not_arrive_the_bound_holds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_flush_nothing_is_served_that_was_there_before() {
     let server = RedisServer::start();
-    let (one, other) = (Process::on(connected(&server).await).await, Process::on(connected(&server).await).await);
+    let (one, other) = (Process::on(patient(&server).await).await, Process::on(patient(&server).await).await);
     one.is_warm(&server).await;
     other.is_warm(&server).await;
     assert_eq!(server.cli(&["FLUSHALL"]).text(), "OK");

@@ -144,7 +144,7 @@ impl Exchange {
             Groups::Listed(names) => names.iter().map(|name| Tag::named(name)).collect(),
             Groups::Malformed => return None,
         };
-        let plain = self.place.variants.as_ref().map_or(&self.place.key, |(plain, _)| plain);
+        let plain = self.place.plain_key();
         let groups = groups::of(response);
         if groups == Groups::None && plain.is_uri() {
             return Some(tags);
@@ -175,12 +175,14 @@ impl Exchange {
     ) -> Admitted {
         let now = terms.response_time;
         let keep = self.settings.keep(&terms, &headers);
-        let place = by.as_ref().and_then(|_| self.place_for(&VaryFields::of(&headers), now + keep));
+        let plain = self.plain_for(status, &headers);
+        let search_tag = plain.search_tag();
+        let place = by.as_ref().and_then(|_| self.place_for(plain, &VaryFields::of(&headers), now + keep));
         let is_kept = place.is_some();
         let (mut tags, made_of) = by.unwrap_or_default();
-        for (tag, _) in &made_of {
-            if !tags.contains(tag) {
-                tags.push(*tag);
+        for tag in made_of.iter().map(|(tag, _)| *tag).chain(search_tag) {
+            if !tags.contains(&tag) {
+                tags.push(tag);
             }
         }
         let place = place.unwrap_or_else(|| self.place.clone());
@@ -188,17 +190,17 @@ impl Exchange {
         Admitted { status, headers, terms, place, times, tags, made_of, keep, is_fresh, is_kept }
     }
 
-    /// Where a response that varies on these fields is kept. `None` when no request could ever find it.
-    fn place_for(&self, vary: &VaryFields, until: SystemTime) -> Option<Place> {
+    /// Where under a plain key a response that varies on these fields is kept. `None` when no request could ever find it.
+    fn place_for(&self, plain: Key, vary: &VaryFields, until: SystemTime) -> Option<Place> {
         if vary.never_matches().is_some() {
             return None;
         }
-        let (plain, variants) = match &self.place.variants {
-            None if vary.is_empty() => return Some(self.place.clone()),
-            None => (&self.place.key, Variants::new(self.place.key.text(), vary.clone(), until)),
-            Some((plain, variants)) => (plain, variants.extended(vary, until)),
+        let variants = match &self.place.variants {
+            Some((known, variants)) if *known == plain => variants.extended(vary, until),
+            _ if vary.is_empty() => return Some(Place::of(plain)),
+            _ => Variants::new(plain.text(), vary.clone(), until),
         };
-        Place::variant(plain, Arc::new(variants), &self.parts.headers, &self.settings.normalization)
+        Place::variant(&plain, Arc::new(variants), &self.parts.headers, &self.settings.normalization)
     }
 }
 

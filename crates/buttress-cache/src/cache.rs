@@ -11,6 +11,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
@@ -62,6 +63,8 @@ pub(crate) struct Inner {
     /// What all writes under way to Redis may hold, in units.
     writes: Arc<Semaphore>,
     background: Arc<Semaphore>,
+    /// Whether a layer on this cache follows `No-Vary-Search`: then a change anywhere has to be told to what answers many queries.
+    searches: AtomicBool,
     room: u32,
 }
 
@@ -126,7 +129,7 @@ impl Cache {
             memory: Memory::new(options.capacity),
             coherence: Coherence::new(redis.is_some().then_some(options.local_max_stale)),
             stamps: redis.as_ref().map(|redis| StampStore::new(redis, &options.prefix)),
-            redis: redis.map(|redis| RedisStore::new(&redis, &options.prefix, options.capacity > 0)),
+            redis: redis.map(|redis| RedisStore::new(&redis, &options.prefix, options.capacity > 0, options.compress)),
             heads: Heads::new(),
             #[cfg(feature = "memo")]
             values: Values::new(options.capacity),
@@ -135,6 +138,7 @@ impl Cache {
             fills: units(),
             writes: units(),
             background: Arc::new(Semaphore::new(BACKGROUND)),
+            searches: AtomicBool::new(false),
             room,
         };
         let cache = Self { inner: Arc::new(inner) };
@@ -205,6 +209,16 @@ impl Cache {
         self.inner.coherence.note_change(key.digest());
         self.inner.memory.forget(local);
         forgotten
+    }
+
+    /// Says that a layer follows `No-Vary-Search`.
+    pub(crate) fn follow_search(&self) {
+        self.inner.searches.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a layer does.
+    pub(crate) fn follows_search(&self) -> bool {
+        self.inner.searches.load(Ordering::Relaxed)
     }
 
     /// A share of the memory for fills, of so many bytes to begin with.
@@ -289,7 +303,17 @@ impl fmt::Debug for Cache {
 // === impl Place ===
 
 impl Place {
+    /// The place of a key that is known to vary on nothing.
+    pub(crate) fn of(key: Key) -> Self {
+        Self { local: key.local(), key, variants: None }
+    }
+
     /// The plain key: the one that all variants of a URI share.
+    pub(crate) fn plain_key(&self) -> &Key {
+        self.variants.as_ref().map_or(&self.key, |(plain, _)| plain)
+    }
+
+    /// Its index within this process.
     pub(crate) fn plain(&self) -> u128 {
         self.variants.as_ref().map_or(self.local, |(plain, _)| plain.local())
     }

@@ -15,7 +15,7 @@
 //!
 //! A body from 1 MiB on is not in the entry: in its place is the [`Manifest`] of its parts, and the kind is another one.
 //! The body is served as a slice of these bytes, and so is each field value. A record with another version, a wrong
-//! sum or lengths that do not add up is [`Malformed`]: a miss and a counter.
+//! sum or lengths that do not add up is [`Malformed`]: a miss and a counter. In Redis an entry may be [`packed`](crate::packed).
 
 use std::fmt;
 use std::sync::Arc;
@@ -88,6 +88,8 @@ pub(crate) enum Malformed {
     OtherKey,
     /// Lengths that do not add up.
     Truncated,
+    /// What is compressed does not become what it is said to.
+    Packed,
     /// Another version, or no record of ours.
     Unknown,
 }
@@ -233,8 +235,7 @@ impl Inner {
     fn read(bytes: Bytes) -> Option<Self> {
         let status = StatusCode::from_u16(u16::from_le_bytes(array(&bytes, 4)?)).ok()?;
         let terms = terms::read(bytes.get(8..8 + terms::LEN)?)?;
-        let tags = u32::from(u16::from_le_bytes(array(&bytes, 6)?) & !ELSEWHERE);
-        let lengths = Lengths { tags, ..Lengths::read(bytes.get(8 + terms::LEN..GENERATION_AT)?)? };
+        let lengths = Lengths::of(&bytes)?;
         let generation = Generation(u64::from_le_bytes(array(&bytes, GENERATION_AT)?));
         let cost = u32::from_le_bytes(array(&bytes, COST_AT)?);
         let checked = Checked::default();
@@ -257,6 +258,12 @@ impl Inner {
 // === impl Lengths ===
 
 impl Lengths {
+    /// As the fixed part of an entry has them.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let tags = u32::from(u16::from_le_bytes(array(bytes, 6)?) & !ELSEWHERE);
+        Some(Self { tags, ..Self::read(bytes.get(8 + terms::LEN..GENERATION_AT)?)? })
+    }
+
     fn read(at: &[u8]) -> Option<Self> {
         let len = |index: usize| Some(u32::from_le_bytes(array(at, 4 * index)?));
         Some(Self { key: len(0)?, head: len(1)?, body: len(2)?, trailers: len(3)?, fields: len(4)?, tags: 0 })
@@ -293,11 +300,17 @@ impl Lengths {
     }
 }
 
+/// How long an entry is by what its fixed part says.
+pub(crate) fn stated_len(fixed: &[u8]) -> Option<usize> {
+    Lengths::of(fixed)?.total()
+}
+
 impl Malformed {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Checksum => "checksum",
             Self::OtherKey => "other-key",
+            Self::Packed => "packed",
             Self::Truncated => "truncated",
             Self::Unknown => "unknown",
         }

@@ -25,6 +25,7 @@ use metrics::counter;
 use tower_service::Service;
 use tracing::Instrument as _;
 
+use crate::alike::Alike;
 use crate::answer::{self, Asking, Kept};
 use crate::asked::Asked;
 use crate::body::CacheBody;
@@ -49,8 +50,10 @@ pub(crate) struct Exchange {
     pub(crate) parts: request::Parts,
     pub(crate) asked: Asked,
     pub(crate) place: Place,
+    /// Where else its response may be, if its query may not matter.
+    pub(crate) alike: Option<Alike>,
     /// Nothing that can be shared came of this key lately: nobody waits for it.
-    pass: bool,
+    pub(crate) pass: bool,
     /// This request is the one that refreshes a fresh entry before its end.
     refreshes: bool,
 }
@@ -73,13 +76,15 @@ impl Exchange {
         if let Some(keyed) = &asked.keyed {
             key.push_content(keyed.digest());
         }
-        let place = Place { local: key.local(), key, variants: None };
+        // What a content asks is told apart by it, and by the whole query.
+        let alike = if asked.keyed.is_none() { Alike::of(settings, &key) } else { None };
         Self {
             cache: cache.clone(),
             settings: Arc::clone(settings),
             parts,
             asked,
-            place,
+            alike,
+            place: Place::of(key),
             pass: false,
             refreshes: false,
         }
@@ -89,13 +94,18 @@ impl Exchange {
     pub(crate) fn answer_at_once<R>(&mut self) -> Option<Response<CacheBody<R>>> {
         let now = self.cache.now();
         loop {
-            let Peek::Found(sure) = self.cache.peek(&self.place.key, self.place.local, now) else { return None };
-            match self.step(Some(sure)) {
+            let sure = match self.cache.peek(&self.place.key, self.place.local, now) {
+                Peek::Found(sure) => Some(sure),
+                Peek::Unsure(..) => return None,
+                Peek::Nothing => None,
+            };
+            match self.step(sure) {
                 Step::Found { entry, soft } if self.cache.has_all_here(&entry) => {
                     let is_fresh = self.decide(&entry, soft, now) == Reuse::Fresh;
                     self.refreshes = is_fresh && policy::is_due(&entry, now, &self.settings);
                     return (is_fresh && !self.refreshes).then(|| self.hit(&entry, now));
                 }
+                Step::Nothing(_) if self.turn_to_alike(now) => {}
                 Step::Found { .. } | Step::Nothing(_) => return None,
                 Step::Further => {}
             }
@@ -167,6 +177,15 @@ impl Exchange {
 
     /// The entry for this request, here or in Redis.
     pub(crate) async fn look_up(&mut self) -> Result<(Entry, bool), Forward> {
+        self.begin();
+        match self.look_up_here().await {
+            Err(_) if self.ask_for_alike().await => self.look_up_here().await,
+            found => found,
+        }
+    }
+
+    /// The entry at the place where the exchange is, or at that of its variant.
+    async fn look_up_here(&mut self) -> Result<(Entry, bool), Forward> {
         loop {
             let record = self.cache.find(&self.place.key, self.place.local).await;
             match self.step(record) {
@@ -189,7 +208,7 @@ impl Exchange {
         let varied = self.place.variants.is_some();
         let (record, soft) = sure.map_or((None, false), |sure| (Some(sure.record), sure.soft));
         match record {
-            Some(Record::Entry(entry)) => Step::Found { entry, soft },
+            Some(Record::Entry(entry)) if self.is_answered_by(&entry) => Step::Found { entry, soft },
             // One step is enough: variants lie under keys that never hold another list.
             Some(Record::Variants(variants)) if !varied => {
                 let place =

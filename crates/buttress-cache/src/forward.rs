@@ -56,9 +56,7 @@ async fn forget_outdated(
     let Some(target) = absolute(&template) else { return };
     for uri in invalidation::targets(&template.method, &target, status, response) {
         template.uri = uri;
-        if beside {
-            let _counted_there = cache.forget_contents(&template.uri).await.is_ok();
-        }
+        let _counted_there = cache.forget_beside(&template.uri, beside).await.is_ok();
         if let Err(error) = cache.forget(&settings.key_of(&as_get(&template))).await {
             Cache::count_error("forget", &error);
         }

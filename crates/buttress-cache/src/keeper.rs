@@ -7,6 +7,7 @@ use metrics::counter;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::admit::{Admitted, Times};
+use crate::alike::Note;
 use crate::cache::{Cache, Place};
 use crate::capture::Used;
 use crate::entry::Entry;
@@ -14,7 +15,7 @@ use crate::exchange::Exchange;
 use crate::flight::Lead;
 use crate::growing::Growing;
 use crate::key::Key;
-use crate::lease::Right;
+use crate::lease::{Claim, Right};
 use crate::ledger::Verdict;
 use crate::parts::{self, Parts};
 use crate::record::Record;
@@ -34,6 +35,9 @@ pub(crate) struct Keeper {
     is_kept: bool,
     /// Values that it was made of, by their tags.
     made_of: Used,
+    /// Where the response was looked for, if it belongs under another plain key.
+    moved_from: Option<Key>,
+    note: Note,
 }
 
 /// The list of a URI's variants, to be kept beside one of them.
@@ -48,13 +52,17 @@ struct List {
 impl Keeper {
     pub(crate) fn new(exchange: &Exchange, admitted: &Admitted, lead: Lead) -> Self {
         let keeper = Self::of(&exchange.cache, admitted.place.clone(), lead, admitted.keep, admitted.times);
-        Self { made_of: admitted.made_of.clone(), is_kept: admitted.is_kept, ..keeper }
+        let sought = exchange.place.plain_key();
+        let moved_from = (sought != admitted.place.plain_key()).then(|| sought.clone());
+        let (made_of, note) = (admitted.made_of.clone(), exchange.note(admitted));
+        Self { made_of, is_kept: admitted.is_kept, moved_from, note, ..keeper }
     }
 
     /// What is needed to keep any entry.
     pub(crate) fn of(cache: &Cache, place: Place, lead: Lead, keep: Duration, times: Times) -> Self {
         let (cache, made_of) = (cache.clone(), Used::new());
-        Self { cache, place, lead, keep, times, is_kept: true, made_of }
+        let (moved_from, note) = (None, Note::Nothing);
+        Self { cache, place, lead, keep, times, is_kept: true, made_of, moved_from, note }
     }
 
     /// What was made of these values.
@@ -73,7 +81,7 @@ impl Keeper {
     ///
     /// `parts` are those of its body, if it has them and they are new.
     pub(crate) fn keep(self, entry: Entry, parts: Option<Parts>) {
-        let Self { cache, place, mut lead, keep, times, is_kept, made_of } = self;
+        let Self { cache, place, mut lead, keep, times, is_kept, made_of, moved_from, note } = self;
         if !is_kept {
             // It was, until a validation said otherwise: what is there has to go too.
             lead.open();
@@ -101,6 +109,12 @@ impl Keeper {
             cache.memory().forget(local);
             return;
         }
+        // What lies where it was looked for is older, and would be found first.
+        if let Some(sought) = &moved_from {
+            cache.memory().forget(sought.local());
+        }
+        let plain = place.plain_key().clone();
+        note.keep_here(&cache, now, as_of);
         let list = place.variants.map(|(plain, variants)| {
             cache.memory().keep(plain.local(), Record::Variants(Arc::clone(&variants)), now, as_of);
             // The list lives as long as the last of its variants.
@@ -118,8 +132,25 @@ impl Keeper {
                     return; // dropped, the right lets another process try
                 }
                 let tags: Vec<_> = entry.tags().collect();
-                let is_stored = stamp(&writer, &tags, &entry, &made_of, keep).await
-                    && write(&writer, right, &place.key, entry, keep, list).await;
+                // What was sought is held until all is written: who waits for it looks again then.
+                let (right, _sought) = match &moved_from {
+                    Some(_) => (right_to(&writer, &plain).await, Some(right)),
+                    None => (Some(right), None),
+                };
+                let is_stored = match right {
+                    Some(right) => {
+                        stamp(&writer, &tags, &entry, &made_of, keep).await
+                            && write(&writer, right, &place.key, entry, keep, list).await
+                    }
+                    None => false,
+                };
+                note.keep(&writer).await;
+                if let Some(sought) = moved_from {
+                    forget(&writer, &sought).await;
+                    if !is_stored {
+                        writer.memory().forget(plain.local()); // a list of variants that only this process would know
+                    }
+                }
                 if !is_stored {
                     // Somebody has changed it since, or fills it too: what is here may be older than what is there.
                     counter!("buttress_cache_fills_outdated_total").increment(1);
@@ -191,6 +222,22 @@ async fn write(cache: &Cache, right: Right, key: &Key, entry: Entry, keep: Durat
     match right.take_if(|right| right.is_for(&plain)) {
         Some(right) => right.fill(&record, keep).await,
         None => done("replace", redis.replace(&plain, 0, head, &record, keep).await),
+    }
+}
+
+/// The right to fill a key that was not asked for when the fill began. `None` when another process has it, or has filled it:
+/// what it stores is as good.
+async fn right_to(cache: &Cache, key: &Key) -> Option<Right> {
+    match cache.claim(key, key.local(), None).await {
+        Claim::Mine(lease) => Some(Right::Lease(lease)),
+        Claim::Held | Claim::Found | Claim::Away => None,
+    }
+}
+
+async fn forget(cache: &Cache, key: &Key) {
+    let Some(redis) = cache.shared() else { return };
+    if let Err(error) = redis.forget(key).await {
+        Cache::count_error("forget", &error);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! | Redis key | type | holds | lives |
 //! |---|---|---|---|
-//! | `{prefix}:cache:v1:{digest}` | string | one record: a stored response, or the list of fields a URI varies on | as long as the response may be of use |
+//! | `{prefix}:cache:v1:{digest}` | string | one record: a stored response, packed or plain, or the list of fields a URI varies on | as long as the response may be of use |
+//! | `{prefix}:cache:v1:{digest}`, of a path | string | the `No-Vary-Search` that its last response stated | an hour, or twice as long as that response |
 //! | `{prefix}:cache:v1:{digest}:lease` | string | the token of the process that fills the record | two seconds, renewed while it does |
 //! | `{prefix}:cache:v1:{digest}:part:{fill}:{n}` | string | a part of a large body | a minute longer than the record |
 //! | `{prefix}:cache:v1:{tags}` | hash | the ledger of purges | for ever |
@@ -42,8 +43,12 @@ const ABSENT: u32 = u32::MAX;
 const MEMO: u32 = u32::MAX - 1;
 /// In place of a part's length: that the digest of a content follows.
 const CONTENT: u32 = u32::MAX - 2;
+/// In place of a query's length: that a policy and the canonical query come.
+pub(crate) const SEARCHED: u32 = u32::MAX - 3;
+/// In place of a query's length: that the key is that of a path.
+pub(crate) const OF_PATH: u32 = u32::MAX - 4;
 /// No part is longer.
-const LONGEST: u32 = u32::MAX - 3;
+const LONGEST: u32 = u32::MAX - 5;
 
 /// What a stored response is found by: an unambiguous text, built of length-prefixed parts.
 ///
@@ -144,6 +149,14 @@ impl Key {
         key
     }
 
+    /// This key with something else in the place of the query. `None` if it is not that of a URI.
+    pub(crate) fn with_query(&self, slot: &[u8]) -> Option<Self> {
+        let query = location(&self.text)?.query.map_or(0, <[u8]>::len);
+        let before = self.uri.checked_sub(4 + query)?;
+        let text = [&self.text[..before], slot, &self.text[self.uri..]].concat();
+        Some(Self { text, uri: before + slot.len() })
+    }
+
     /// The index of this key within this process. Seeded at random, so that nobody outside can aim at a collision.
     pub(crate) fn local(&self) -> u128 {
         static SEED: OnceLock<u64> = OnceLock::new();
@@ -191,8 +204,9 @@ pub(crate) fn location(text: &[u8]) -> Option<Location<'_>> {
     let (_scheme, rest) = part(text)?;
     let (authority, rest) = part(rest)?;
     let (path, rest) = part(rest)?;
-    let (query, _) = part(rest)?;
-    Some(Location { authority: authority?, path: path?, query })
+    let any_query = rest.starts_with(&SEARCHED.to_le_bytes());
+    let query = if any_query { None } else { part(rest)?.0 };
+    Some(Location { authority: authority?, path: path?, query, any_query })
 }
 
 /// The first part, if it is not absent, and what comes behind it.
@@ -377,7 +391,7 @@ mod tests {
     fn a_key_of_a_uri_says_where_it_lies() {
         let location = |uri: &str| {
             let key = key(uri, &[]);
-            let Location { authority, path, query } = location(key.text()).unwrap();
+            let Location { authority, path, query, .. } = location(key.text()).unwrap();
             [authority, path, query.unwrap_or(b"none")].map(|part| String::from_utf8(part.to_vec()).unwrap())
         };
         assert_eq!(location("http://A.example:80/b/c?d"), ["a.example", "/b/c", "d"]);

@@ -59,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) share_authorized: bool,
     pub(crate) drop_set_cookie: bool,
     pub(crate) forward_tags: bool,
+    pub(crate) no_vary_search: bool,
     pub(crate) announce: bool,
     pub(crate) shadow: Option<Arc<Report>>,
 }
@@ -199,6 +200,22 @@ impl CacheLayer {
         self
     }
 
+    /// Whether a response that states `No-Vary-Search` (draft-ietf-httpbis-no-vary-search) answers every query that it says is the same.
+    /// Default: no, since the standard is a draft still, and a service that says too much is believed.
+    ///
+    /// Only successes are believed, and each response only for itself: what is found by another query says so in its own field, and
+    /// what was stored for the very URI is preferred. It costs a miss one more round trip, to learn what the path said last, and a
+    /// change ([`Purge::uri`](crate::Purge::uri), an unsafe method) of one URI outdates all responses with the field under its path.
+    /// Processes that share a Redis need a layer with it each, if changes go through all of them: one without does not know what else
+    /// its changes outdate. With a [`key`](Self::key) of your own it has no effect; leave out of that what does not matter.
+    pub fn no_vary_search(mut self, yes: bool) -> Self {
+        if yes {
+            self.cache.follow_search();
+        }
+        self.set().no_vary_search = yes;
+        self
+    }
+
     /// Whether responses say in `Cache-Status` what became of them. Default: yes.
     pub fn announce(mut self, yes: bool) -> Self {
         self.set().announce = yes;
@@ -237,6 +254,11 @@ impl Settings {
         self.key.as_ref().map_or_else(|| Key::of(parts), |key| key(parts))
     }
 
+    /// Whether equivalent queries find the same response.
+    pub(crate) fn follows_search(&self) -> bool {
+        self.no_vary_search && self.key.is_none()
+    }
+
     /// Takes out of a response what is for caches only.
     pub(crate) fn strip_tags(&self, response: &mut HeaderMap) {
         if !self.forward_tags {
@@ -270,6 +292,7 @@ impl Default for Settings {
             share_authorized: false,
             drop_set_cookie: false,
             forward_tags: false,
+            no_vary_search: false,
             announce: true,
             shadow: None,
         }

@@ -78,6 +78,8 @@ pub(crate) struct Lease {
     renewal: Option<JoinHandle<()>>,
     /// The parts of what it takes the place of.
     supersedes: Option<Box<Manifest>>,
+    /// Whether another process had it when it was asked for first.
+    pub(crate) was_held: bool,
     /// How many bytes of what it is for have come; [`AWAITED`] before the first.
     received: Arc<AtomicU64>,
 }
@@ -130,7 +132,7 @@ impl Lease {
         let renewal = Handle::try_current()
             .ok()
             .map(|runtime| runtime.spawn(renew(cache.clone(), key.clone(), token.clone(), Arc::clone(&received))));
-        Self { cache, key, token, renewal, supersedes: supersedes.map(Box::new), received }
+        Self { cache, key, token, renewal, supersedes: supersedes.map(Box::new), was_held: false, received }
     }
 
     /// A word that no other claim of any process has.

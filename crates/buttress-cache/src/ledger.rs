@@ -52,6 +52,8 @@ pub(crate) struct Location<'a> {
     pub(crate) authority: &'a [u8],
     pub(crate) path: &'a [u8],
     pub(crate) query: Option<&'a [u8]>,
+    /// Whether it answers other queries too, which only it knows.
+    pub(crate) any_query: bool,
 }
 
 /// The purges of one tag.
@@ -174,6 +176,8 @@ impl Location<'_> {
     fn is_target(self, target: &[u8]) -> bool {
         let rest = target.strip_prefix(self.path);
         match self.query {
+            // Too much rather than too little.
+            _ if self.any_query => rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"?")),
             None => rest == Some(b""),
             Some(query) => rest.and_then(|rest| rest.strip_prefix(b"?")) == Some(query),
         }
@@ -225,8 +229,12 @@ mod tests {
 
     #[track_caller]
     fn check(scope: &Scope, authority: &str, path: &str, query: Option<&str>, expected: bool) {
-        let location =
-            Location { authority: authority.as_bytes(), path: path.as_bytes(), query: query.map(str::as_bytes) };
+        let location = Location {
+            authority: authority.as_bytes(),
+            path: path.as_bytes(),
+            query: query.map(str::as_bytes),
+            any_query: false,
+        };
         assert_eq!(scope.holds(location), expected, "{scope:?} and {authority}{path}?{query:?}");
     }
 
@@ -251,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_was_begun_before_a_purge_is_outdated() {
-        let location = Some(Location { authority: b"a.example", path: b"/a", query: None });
+        let location = Some(Location { authority: b"a.example", path: b"/a", query: None, any_query: false });
         let mut ledger = Ledger { generation: at(9), floor: at(3), soft_floor: at(5), sweeps: Vec::new() };
         for (begun, expected) in [(2, Verdict::Gone), (3, Verdict::Soft), (4, Verdict::Soft), (5, Verdict::Current)] {
             assert_eq!(ledger.judge(at(begun), location), expected, "{begun}");
@@ -272,7 +280,7 @@ mod tests {
             ledger.sweep(Sweep { generation: at(generation), soft: generation == 2, scope: prefix("/elsewhere") });
         }
         assert_eq!((ledger.sweeps.len(), ledger.floor, ledger.soft_floor), (MOST_SWEEPS, at(6), at(2)));
-        let location = Some(Location { authority: b"a.example", path: b"/a", query: None });
+        let location = Some(Location { authority: b"a.example", path: b"/a", query: None, any_query: false });
         assert_eq!(ledger.judge(at(5), location), Verdict::Gone);
         assert_eq!(ledger.judge(at(6), location), Verdict::Current);
     }

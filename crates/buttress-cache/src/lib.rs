@@ -47,6 +47,9 @@
 //!
 //! With the feature `memo`, results of functions and queries go through the same store.
 //!
+//! Two ways to need less: [`CacheOptions::compress`] keeps bodies of text small in Redis, and [`CacheLayer::no_vary_search`] lets one
+//! response answer every query that it says is the same. Both are off by default.
+//!
 //! [`Cache::purge`] takes back what was stored, by tag, group, URI, path or host; see [`Purge`].
 //!
 //! # When Redis is away
@@ -89,6 +92,7 @@ mod keyed;
 mod grpc;
 mod exchange;
 mod turn;
+mod alike;
 mod policy;
 mod asked;
 
@@ -108,8 +112,10 @@ mod record;
 mod manifest;
 mod entry;
 mod writer;
+mod packed;
 mod terms;
 mod variants;
+mod search;
 mod tag;
 mod capture;
 mod ledger;

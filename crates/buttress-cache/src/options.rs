@@ -21,6 +21,7 @@ pub struct CacheOptions {
     pub(crate) capacity: u64,
     pub(crate) local_max_stale: Duration,
     pub(crate) prefix: String,
+    pub(crate) compress: bool,
     pub(crate) clock: Clock,
 }
 
@@ -33,6 +34,7 @@ impl CacheOptions {
             capacity: 64 << 20,
             local_max_stale: Duration::from_secs(1),
             prefix: "buttress".to_owned(),
+            compress: false,
             clock: Clock::system(),
         }
     }
@@ -58,6 +60,17 @@ impl CacheOptions {
     /// different prefixes.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
+        self
+    }
+
+    /// With Redis: whether bodies of more than 2 KiB are compressed there (LZ4), when their media type is one of text, JSON, XML,
+    /// script and their kind, and they have no `Content-Encoding`. Default: no. Copies in process are plain.
+    ///
+    /// It costs each answer that comes out of Redis the time to decompress it, and nothing is gained where the service, or a layer
+    /// inside of this one, compresses its responses already. Processes with and without it can share a Redis; those of a version
+    /// that does not know it miss what is compressed. Bodies from 1 MiB on, which lie in parts, stay as they are.
+    pub fn compress(mut self, yes: bool) -> Self {
+        self.compress = yes;
         self
     }
 

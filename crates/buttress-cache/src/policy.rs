@@ -6,13 +6,14 @@ use buttress_core::is_grpc;
 use buttress_rfc9111::early;
 use buttress_rfc9111::freshness::{LifetimeSource, Staleness, Terms};
 use buttress_rfc9111::invalidation::is_safe;
+use buttress_rfc9111::no_vary_search::{self, NO_VARY_SEARCH, NoVarySearch};
 use buttress_rfc9111::reuse::{Allowance, Outdated, Reuse};
 use buttress_rfc9111::rules::Rules;
 use buttress_rfc9111::storage::Refusal;
 use buttress_rfc9111::vary::VaryFields;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA,
-    PROXY_AUTHORIZATION, RANGE, SET_COOKIE, UPGRADE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderName, IF_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, PRAGMA, PROXY_AUTHORIZATION, RANGE, SET_COOKIE, UPGRADE,
 };
 use http::{HeaderMap, Method, StatusCode, request, response};
 
@@ -27,6 +28,11 @@ const MAX_KEY: usize = 8 << 10;
 const MOST_SKEW: Duration = Duration::from_secs(2);
 /// A body whose rest is smaller than this is always read to its end.
 const SMALL_REST: u64 = 256 << 10;
+
+/// A `No-Vary-Search` longer than this is not followed.
+const MAX_SEARCH: usize = 1 << 10;
+/// A body up to here is not compressed.
+const SMALL_BODY: usize = 2 << 10;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -219,6 +225,58 @@ impl Bypass {
     }
 }
 
+/// Which queries a response may be found by beside its own: what its `No-Vary-Search` says, if that is believed.
+///
+/// The field speaks for queries that nobody has asked yet. Somebody may provoke an error, or a redirect that leads astray, under
+/// one of them; such a response does not know what the others would have been answered, so only a success is believed. A
+/// long field is the default as well: it is part of a key. Where the field itself says too much there is no defence but
+/// that it is the service's own word; that what was stored for the very URI comes first; and that the next success without
+/// it ends what is remembered of the path.
+pub(crate) fn search_of(status: StatusCode, headers: &HeaderMap) -> NoVarySearch {
+    if !speaks_for_its_path(status) || !headers.contains_key(NO_VARY_SEARCH) {
+        return NoVarySearch::default();
+    }
+    let policy = no_vary_search::of(headers);
+    if policy.to_text().len() > MAX_SEARCH { NoVarySearch::default() } else { policy }
+}
+
+/// Whether a response with this status says something of the other queries of its path, if only that they differ.
+pub(crate) fn speaks_for_its_path(status: StatusCode) -> bool {
+    status.is_success()
+}
+
+// === at rest ===
+
+/// Whether a body of this length, under this head, is worth trying to compress: not what is small or compressed already, nor
+/// what media types compress by themselves.
+pub(crate) fn is_compressible(len: usize, headers: impl FnOnce() -> HeaderMap) -> bool {
+    if len <= SMALL_BODY {
+        return false; // Redis rounds sizes up, and a small one soon comes to the same
+    }
+    let headers = headers();
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    !headers.contains_key(CONTENT_ENCODING) && media_type.is_some_and(is_text)
+}
+
+/// Whether a media type is one of texts, or of what compresses as well.
+fn is_text(media_type: &str) -> bool {
+    const OTHERS: [&str; 7] = ["ecmascript", "javascript", "json", "vnd.ms-fontobject", "wasm", "x-ndjson", "xml"];
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.split_once('/') {
+        Some(("text", _)) => true,
+        Some((kind, subtype)) => {
+            let has_suffix = ["+json", "+xml"].iter().any(|suffix| subtype.ends_with(suffix));
+            has_suffix || kind == "application" && OTHERS.contains(&subtype)
+        }
+        None => false,
+    }
+}
+
+/// Whether what was compressed is smaller by so much that it pays for each time it is read: an eighth.
+pub(crate) fn is_worth_packing(before: usize, after: usize) -> bool {
+    after <= before - before / 8
+}
+
 /// How long those who wait for a short body wait for the whole of it: read along, they would share its errors too.
 pub(crate) const SOON: Duration = Duration::from_millis(100);
 
@@ -298,5 +356,40 @@ pub(crate) fn make_anonymous(headers: &mut HeaderMap, varies_on: Option<&VaryFie
         if !varies_on.is_some_and(|fields| fields.names().any(|field| field == name.as_str())) {
             headers.remove(name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_compressed_and_what_is_compressed_is_not() {
+        for (media_type, expected) in [
+            ("text/html; charset=utf-8", true),
+            ("TEXT/plain", true),
+            ("application/json", true),
+            ("application/problem+json", true),
+            ("application/atom+xml;type=feed", true),
+            ("application/javascript", true),
+            ("application/wasm", true),
+            ("image/svg+xml", true),
+            ("image/png", false),
+            ("image/xml", false),
+            ("application/gzip", false),
+            ("application/octet-stream", false),
+            ("json", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media_type))]);
+            assert_eq!(is_compressible(2049, || headers.clone()), expected, "{media_type}");
+            assert!(!is_compressible(2048, || headers.clone()), "too small");
+            let mut coded = headers;
+            coded.insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
+            assert!(!is_compressible(2049, || coded), "coded already");
+        }
+        assert!(!is_compressible(2049, HeaderMap::new), "who knows what it is");
     }
 }

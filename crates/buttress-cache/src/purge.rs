@@ -91,7 +91,9 @@ impl Purge {
         Ok(Self::of(What::Tag(Tag::group(&authority, name.as_ref()))))
     }
 
-    /// One URI with its query, in all its variants, with the answers to whatever was asked of it by QUERY, and under either scheme.
+    /// One URI with its query, in all its variants, with the answers to whatever was asked of it by QUERY, and under either scheme. With it
+    /// go the responses of its path that answer more than one query ([`no_vary_search`](crate::CacheLayer::no_vary_search)): only they
+    /// know which.
     ///
     /// # Errors
     ///
@@ -170,13 +172,19 @@ impl Cache {
         }
     }
 
-    /// Forgets the answers to all questions about a URI, whose keys say more than the URI, and every fill of one under way.
-    pub(crate) async fn forget_contents(&self, uri: &Uri) -> Result<(), PurgeError> {
-        let Ok(Target { authority, target, .. }) = Target::of(uri) else { return Ok(()) };
-        let tag = Tag::uri(&authority, &target);
-        let purged = self.purge_tag(tag, false).await;
+    /// Forgets what answers a URI under other keys than its own, and every fill of it under way: what answers several queries of its path,
+    /// where that is followed, and with `contents` the answers to all questions about it.
+    pub(crate) async fn forget_beside(&self, uri: &Uri, contents: bool) -> Result<(), PurgeError> {
+        let Ok(target) = Target::of(uri) else { return Ok(()) };
+        let (content, search) = (contents.then(|| target.tag()), self.follows_search().then(|| target.search_tag()));
+        let tags: Vec<_> = content.into_iter().chain(search).collect();
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let purged = self.purge_tags(&tags, false).await;
         purged.map(drop).map_err(|source| {
-            self.coherence().forget_tag(&tag); // what is here is believed only when Redis vouches for it
+            // What is here is believed only when Redis vouches for it.
+            tags.iter().for_each(|tag| self.coherence().forget_tag(tag));
             Self::count_error("forget", &source);
             PurgeError { source }
         })
@@ -186,7 +194,7 @@ impl Cache {
         match what {
             What::Everything => self.purge_everything(soft).await,
             What::Scope(scope) => self.purge_scope(scope, soft).await,
-            What::Tag(tag) => self.purge_tag(tag, soft).await,
+            What::Tag(tag) => self.purge_tags(&[tag], soft).await,
             What::Uri(Target { authority, target, .. }) if soft => {
                 self.purge_scope(Scope::Uri { authority, target }, soft).await
             }
@@ -213,12 +221,13 @@ impl Cache {
         Ok(self.coherence().sweep(scope, soft, said))
     }
 
-    async fn purge_tag(&self, tag: Tag, soft: bool) -> Result<Generation, buttress_redis::Error> {
+    async fn purge_tags(&self, tags: &[Tag], soft: bool) -> Result<Generation, buttress_redis::Error> {
         let said = match self.stamps() {
-            Some(stamps) => Some(stamps.purge_tag(&tag, soft, self.coherence().generation()).await?),
+            Some(stamps) => Some(stamps.purge_tags(tags, soft, self.coherence().generation()).await?),
             None => None,
         };
-        Ok(self.coherence().purge_tag(tag, soft, said, self.now()))
+        let purge = |_, tag: &Tag| self.coherence().purge_tag(*tag, soft, said, self.now());
+        Ok(tags.iter().fold(Generation::default(), purge))
     }
 
     /// The record under the URI's own key goes, and leads to its variants no more. Where keys say more than the URI, a tag does it.
@@ -226,7 +235,7 @@ impl Cache {
         for key in target.keys() {
             self.forget(&key).await?;
         }
-        self.purge_tag(Tag::uri(&target.authority, &target.target), false).await
+        self.purge_tags(&[target.tag(), target.search_tag()], false).await
     }
 }
 
@@ -240,6 +249,14 @@ impl Target {
         let authority = key::normalised(authority.as_str().as_bytes(), scheme);
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         Ok(Self { uri: uri.clone(), authority: String::from_utf8(authority).map_err(|_| invalid())?, target })
+    }
+
+    fn tag(&self) -> Tag {
+        Tag::uri(&self.authority, &self.target)
+    }
+
+    fn search_tag(&self) -> Tag {
+        Tag::search(self.authority.as_bytes(), self.uri.path().as_bytes())
     }
 
     fn keys(&self) -> impl Iterator<Item = Key> {

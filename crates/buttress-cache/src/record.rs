@@ -7,6 +7,8 @@ use bytes::Bytes;
 use crate::entry::{Entry, Malformed};
 use crate::key::Key;
 use crate::manifest::Part;
+use crate::packed;
+use crate::search::Search;
 use crate::variants::Variants;
 
 /// What lies under a key.
@@ -16,6 +18,8 @@ pub(crate) enum Record {
     Entry(Entry),
     /// The URI's responses vary; each lies under a key of its own.
     Variants(Arc<Variants>),
+    /// Under the key of a path: which of its queries are one.
+    Search(Arc<Search>),
     /// Nothing that could be shared came of the last request: do not queue for it.
     Pass,
     /// A part of a large body; under a key that no request has.
@@ -32,8 +36,12 @@ impl Record {
     pub(crate) fn decode(bytes: Bytes, key: &Key) -> Result<Self, Malformed> {
         let record = if Variants::is_encoded_in(&bytes) {
             Self::Variants(Arc::new(Variants::decode(&bytes)?))
+        } else if Search::is_encoded_in(&bytes) {
+            Self::Search(Arc::new(Search::decode(&bytes)?))
         } else if bytes == PASS {
             Self::Pass
+        } else if packed::is_packed(&bytes) {
+            Self::Entry(Entry::decode(packed::unpack(&bytes)?)?)
         } else {
             Self::Entry(Entry::decode(bytes)?)
         };
@@ -45,6 +53,7 @@ impl Record {
         match self {
             Self::Entry(entry) => entry.bytes().clone(),
             Self::Variants(variants) => variants.encode(),
+            Self::Search(search) => search.encode(),
             Self::Pass => Bytes::from_static(PASS),
             Self::Part(part) => part.encode(),
         }
@@ -55,6 +64,7 @@ impl Record {
         match self {
             Self::Entry(entry) => entry.key() == key.text(),
             Self::Variants(variants) => variants.key() == key.text(),
+            Self::Search(search) => search.key() == key.text(),
             Self::Pass => true, // costs a wrong key its place in the queue, nothing else
             Self::Part(_) => false,
         }
@@ -65,6 +75,7 @@ impl Record {
         match self {
             Self::Entry(entry) => entry.bytes().len(),
             Self::Variants(variants) => variants.len(),
+            Self::Search(search) => search.len(),
             Self::Pass => PASS.len(),
             Self::Part(part) => part.len(),
         }

@@ -11,6 +11,7 @@ use crate::entry::{LARGE, Malformed, SUM_AT};
 use crate::key::{self, Key};
 use crate::lease::LEASE;
 use crate::manifest::{Manifest, Part};
+use crate::packed;
 use crate::parts::FAREWELL;
 use crate::record::Record;
 
@@ -29,6 +30,8 @@ pub(crate) struct RedisStore {
     prefix: String,
     /// Whether what is read will be kept: then it must not pin the socket's buffer, and is copied out.
     copies: bool,
+    /// Whether what is written is compressed where that is worth it. What is read may be, in any case.
+    packs: bool,
 }
 
 /// What stands under a key that somebody wants to fill.
@@ -45,8 +48,8 @@ pub(crate) enum Claimed {
 
 impl RedisStore {
     /// Entries may be large, so they travel on the connection for large values.
-    pub(crate) fn new(redis: &Redis, prefix: &str, copies: bool) -> Self {
-        Self { redis: redis.bodies(), prefix: prefix.to_owned(), copies }
+    pub(crate) fn new(redis: &Redis, prefix: &str, copies: bool, packs: bool) -> Self {
+        Self { redis: redis.bodies(), prefix: prefix.to_owned(), copies, packs }
     }
 
     /// The record for `key`. What cannot be read, or is another key's, is absent.
@@ -65,7 +68,7 @@ impl RedisStore {
 
     /// Keeps `record` for as long as `keep`, under a key that nobody else can know.
     pub(crate) async fn put(&self, key: &Key, record: &Record, keep: Duration) -> Result<(), Error> {
-        self.redis.set(key.redis(&self.prefix), record.encode(), Some(keep), Mode::Always).await?;
+        self.redis.set(key.redis(&self.prefix), self.at_rest(record), Some(keep), Mode::Always).await?;
         Ok(())
     }
 
@@ -89,7 +92,7 @@ impl RedisStore {
     /// Keeps `record` if the lease is still the token's. Answers whether it was.
     pub(crate) async fn fill(&self, key: &Key, token: &Bytes, record: &Record, keep: Duration) -> Result<bool, Error> {
         let name = key.redis(&self.prefix);
-        let Some(sealed) = seal(name.as_bytes(), &record.encode()) else { return Ok(false) };
+        let Some(sealed) = seal(name.as_bytes(), &self.at_rest(record)) else { return Ok(false) };
         let args = [token.clone(), sealed, number(millis(keep)), Bytes::new()];
         self.ask(&FILL, &[&name, &lease(&name)], &args).await
     }
@@ -123,7 +126,7 @@ impl RedisStore {
         keep: Duration,
     ) -> Result<bool, Error> {
         let name = key.redis(&self.prefix);
-        let Some(sealed) = seal(name.as_bytes(), &record.encode()) else { return Ok(false) };
+        let Some(sealed) = seal(name.as_bytes(), &self.at_rest(record)) else { return Ok(false) };
         self.ask(&REPLACE, &[&name], &[known, number((SEAL_LEN + at) as u64), sealed, number(millis(keep))]).await
     }
 
@@ -183,8 +186,18 @@ impl RedisStore {
         Ok(found == Some(i64::from(manifest.count())))
     }
 
+    /// The bytes of a record as they lie in Redis.
+    fn at_rest(&self, record: &Record) -> Bytes {
+        match record {
+            Record::Entry(entry) if self.packs => packed::pack(entry).unwrap_or_else(|| record.encode()),
+            _ => record.encode(),
+        }
+    }
+
     fn record(&self, bytes: Bytes, key: &Key) -> Option<Record> {
-        self.readable(Record::decode(self.detached(bytes), key))
+        // What is unpacked is a copy already.
+        let bytes = if packed::is_packed(&bytes) { bytes } else { self.detached(bytes) };
+        self.readable(Record::decode(bytes, key))
     }
 
     /// Without the socket's buffer, if the bytes are to be kept.

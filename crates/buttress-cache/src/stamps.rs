@@ -11,8 +11,8 @@ use crate::ledger::{Generation, Ledger, MOST_SWEEPS, Stamp, Sweep};
 use crate::recent::MOST_RECENT;
 use crate::tag::Tag;
 
-static PURGE_TAG: Script =
-    Script::new("purge-tag", concat!(include_str!("scripts/ledger.lua"), include_str!("scripts/purge_tag.lua")));
+static PURGE_TAGS: Script =
+    Script::new("purge-tags", concat!(include_str!("scripts/ledger.lua"), include_str!("scripts/purge_tags.lua")));
 static READ: Script =
     Script::new("read-stamps", concat!(include_str!("scripts/ledger.lua"), include_str!("scripts/read.lua")));
 static STAMP: Script = Script::new("stamp", include_str!("scripts/stamp.lua"));
@@ -69,13 +69,14 @@ impl StampStore {
         Ok(Account { ledger: ledger_of(fields), stamps })
     }
 
-    /// Purges a tag.
-    pub(crate) async fn purge_tag(&self, tag: &Tag, soft: bool, known: Generation) -> Result<Generation, Error> {
-        let (ledger, recent) = (key::ledger(&self.prefix), key::recent(&self.prefix));
-        let keys = [ledger, self.stamp(tag), recent, key::news_of_tag(&self.prefix, tag)];
+    /// Purges tags.
+    pub(crate) async fn purge_tags(&self, tags: &[Tag], soft: bool, known: Generation) -> Result<Generation, Error> {
+        let begin = [key::ledger(&self.prefix), key::recent(&self.prefix)];
+        let names = tags.iter().flat_map(|tag| [self.stamp(tag), key::news_of_tag(&self.prefix, tag)]);
+        let keys: Vec<_> = begin.into_iter().chain(names).collect();
         let kind = Bytes::from_static(if soft { b"soft" } else { b"hard" });
         let args = [kind, millis(REMEMBERED), MOST_RECENT.to_string().into(), known.to_string().into()];
-        Ok(generation(self.redis.run(&PURGE_TAG, &keys, &args).await?))
+        Ok(generation(self.redis.run(&PURGE_TAGS, &keys, &args).await?))
     }
 
     /// Purges all within a scope, or everything.

@@ -38,6 +38,11 @@ impl Tag {
         Self::of(b'v', &[memo.as_bytes(), arguments])
     }
 
+    /// A path, for entries that answer more than one of its queries.
+    pub(crate) fn search(authority: &[u8], path: &[u8]) -> Self {
+        Self::of(b's', &[authority, path])
+    }
+
     pub(crate) fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
@@ -79,6 +84,7 @@ mod tests {
             Tag::group("ab", ""),
             Tag::group("a", "b"),
             Tag::uri("a", "a"),
+            Tag::search(b"a", b"a"),
         ];
         for (place, tag) in all.iter().enumerate() {
             assert!(!all[..place].contains(tag), "{place}");

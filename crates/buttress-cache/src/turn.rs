@@ -62,13 +62,20 @@ impl Cache {
         wait: Duration,
     ) -> Result<Option<Lease>, Missed> {
         let until_free = async {
+            let mut was_held = false;
             loop {
                 match self.claim(key, local, stale).await {
-                    Claim::Mine(lease) => return Ok(Some(lease)),
+                    Claim::Mine(mut lease) => {
+                        lease.was_held = was_held;
+                        return Ok(Some(lease));
+                    }
                     Claim::Away => return Ok(None),
                     Claim::Found => return Err(Missed::Filled),
                     Claim::Held if wait.is_zero() => return Err(Missed::TooLong),
-                    Claim::Held => tokio::time::sleep(policy::pause_between_claims(rand::random())).await,
+                    Claim::Held => {
+                        was_held = true;
+                        tokio::time::sleep(policy::pause_between_claims(rand::random())).await;
+                    }
                 }
             }
         };
@@ -159,6 +166,8 @@ impl Exchange {
         let wait = if self.asked.may_be_waited_for() { self.settings.wait } else { Duration::ZERO };
         let span = tracing::debug_span!("cache.claim", uri = %self.parts.uri);
         match self.cache.claim_in_turn(&self.place.key, self.place.local, stale, wait).instrument(span).await {
+            // Whoever held it may have learned that its response lies elsewhere, and stored it there.
+            Ok(Some(lease)) if lease.was_held && tries == 0 && self.may_be_elsewhere() => Claimed::Again,
             Ok(lease) => {
                 lead.right = lease.map(Right::Lease);
                 Claimed::Lead(lead)
@@ -182,7 +191,7 @@ impl Exchange {
     fn is_served_by(&self, entry: &Entry) -> bool {
         // What was purged while it was fetched is for those who asked before.
         let is_current = self.cache.coherence().judge_leniently(entry) == Verdict::Current;
-        let is_ours = entry.key() == self.place.key.text();
+        let is_ours = entry.key() == self.place.key.text() || self.would_find(entry);
         is_ours && is_current && self.decide(entry, false, self.cache.now()) == Reuse::Fresh
     }
 }

@@ -82,6 +82,7 @@ pub(crate) struct CacheTable {
     pub(crate) capacity: Option<u64>,
     pub(crate) local_max_stale: Option<Seconds>,
     pub(crate) prefix: Option<String>,
+    pub(crate) compress: bool,
 }
 
 /// `[[route]]`: what holds under a path. The first that fits wins.
@@ -100,6 +101,8 @@ pub(crate) struct RouteTable {
     pub(crate) share_authorized: bool,
     #[serde(default)]
     pub(crate) drop_set_cookie: bool,
+    #[serde(default)]
+    pub(crate) no_vary_search: bool,
     #[serde(default)]
     pub(crate) shadow: bool,
 }
@@ -200,6 +203,7 @@ impl Default for RouteTable {
             default_ttl: None,
             stale_on_error: None,
             max_body: None,
+            no_vary_search: false,
             shadow: false,
             share_cookies: false,
             share_authorized: false,

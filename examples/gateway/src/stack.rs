@@ -65,7 +65,7 @@ pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) 
 }
 
 fn cache(config: &Config, redis: Option<Redis>) -> Cache {
-    let mut options = CacheOptions::new();
+    let mut options = CacheOptions::new().compress(config.cache.compress);
     if let Some(capacity) = config.cache.capacity {
         options = options.capacity(capacity);
     }
@@ -90,7 +90,8 @@ fn layer(cache: Cache, route: &RouteTable) -> CacheLayer {
         .rules(rules)
         .share_cookies(route.share_cookies)
         .share_authorized(route.share_authorized)
-        .drop_set_cookie(route.drop_set_cookie);
+        .drop_set_cookie(route.drop_set_cookie)
+        .no_vary_search(route.no_vary_search);
     let layer = if cached { layer } else { layer.bypass(|_| true) };
     let layer = if route.shadow { layer.shadow(report) } else { layer };
     match route.max_body {

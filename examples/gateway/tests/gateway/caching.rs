@@ -206,3 +206,27 @@ fn a_second_client_of_a_slow_download_reads_while_it_comes() {
     assert!(third.head().unwrap().is_hit(), "and the origin was asked once");
     assert_eq!(third.exactly(length).len(), length);
 }
+
+#[test]
+fn a_route_can_believe_which_parameters_do_not_matter_and_redis_hold_less() {
+    let redis = RedisServer::start();
+    let upstream = Upstream::new();
+    let url = upstream.url();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let table = "[cache]\ncapacity = 0\ncompress = true\n[[route]]\npath = \"/alike\"\nno_vary_search = true\n";
+    std::fs::write(&file, table).unwrap();
+    let fields = "cache-control: max-age=60\r\ncontent-type: text/plain\r\nno-vary-search: params=(\"utm\")\r\n";
+    let _requests = upstream.answering(move |_| response("200 OK", fields, &"0123456789".repeat(1000)));
+    let config = file.path().to_str().unwrap();
+    let gateway = Gateway::start(&["--upstream", &url, "--redis", &redis.url(), "--config", config]);
+    // Until the connection stands, nothing is written.
+    let hit = (0..1000).any(|number| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        gateway.get(&format!("/alike?utm={number}"), "").is_hit()
+    });
+    assert!(hit);
+    gateway.get("/other?utm=1", "");
+    assert!(!gateway.get("/other?utm=2", "").is_hit(), "only where the route says so");
+    let keys = redis.cli(&["KEYS", "buttress:cache:v1:{??????????????????????}"]);
+    assert!(keys.array().iter().all(|key| redis.cli(&["STRLEN", &key.text()]).int() < 1000));
+}
