@@ -55,19 +55,19 @@ pub(crate) enum Note {
 
 impl Alike {
     /// `None` where the setting is off, or keys are not made of URIs.
-    pub(crate) fn of(settings: &Settings, exact: &Key) -> Option<Self> {
+    pub(crate) fn of(settings: &Settings, exact: &Key) -> Option<Box<Self>> {
         if !settings.follows_search() {
             return None;
         }
         let path = exact.of_path()?;
-        Some(Self {
+        Some(Box::new(Self {
             exact: exact.clone(),
             path_local: path.local(),
             path,
             known: None,
             was_asked: false,
             is_there: false,
-        })
+        }))
     }
 
     /// Where responses with this policy are that answer the request; `None` for the URI's own place.

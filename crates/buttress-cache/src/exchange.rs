@@ -51,7 +51,7 @@ pub(crate) struct Exchange {
     pub(crate) asked: Asked,
     pub(crate) place: Place,
     /// Where else its response may be, if its query may not matter.
-    pub(crate) alike: Option<Alike>,
+    pub(crate) alike: Option<Box<Alike>>,
     /// Nothing that can be shared came of this key lately: nobody waits for it.
     pub(crate) pass: bool,
     /// This request is the one that refreshes a fresh entry before its end.
