@@ -91,10 +91,10 @@ pub(crate) fn note(cache: &Cache, used: Option<impl IntoIterator<Item = (Tag, Ge
 }
 
 /// Notes that an entry of this cache was used; nothing should be kept of what is out of date.
-pub(crate) fn note_entry(cache: &Cache, entry: &Entry, is_fresh: bool) {
+pub(crate) fn note_entry(cache: &Cache, entry: &Entry, is_fresh: impl FnOnce() -> bool) {
     let noted = HERE.try_with(|capture| {
         let begun = entry.generation();
-        capture.note(cache.id(), is_fresh.then(|| entry.tags().map(|tag| (tag, begun))));
+        capture.note(cache.id(), is_fresh().then(|| entry.tags().map(|tag| (tag, begun))));
     });
     let _nobody = noted.is_err();
 }

@@ -298,14 +298,14 @@ impl Exchange {
     /// The response made of an entry.
     pub(crate) fn reuse<R>(&self, entry: &Entry, now: SystemTime, status: CacheStatus<'_>) -> Response<CacheBody<R>> {
         counter!("buttress_cache_requests_total", "outcome" => "hit").increment(1);
-        capture::note_entry(&self.cache, entry, self.decide(entry, false, now) == Reuse::Fresh);
+        capture::note_entry(&self.cache, entry, || self.decide(entry, false, now) == Reuse::Fresh);
         answer::from_entry(self.kept(entry), self.asking(now), self.settings.announce.then_some(status))
     }
 
     /// The response that another request fetches, while it comes.
     fn read_along<R>(&self, head: &Entry, reader: Reader, why: Forward) -> Response<CacheBody<R>> {
         counter!("buttress_cache_requests_total", "outcome" => "shared").increment(1);
-        capture::note_entry(&self.cache, head, true);
+        capture::note_entry(&self.cache, head, || true);
         let status = CacheStatus::forwarded(&self.settings.name, why).collapsed(true);
         let asking = self.asking(self.cache.now());
         answer::from_growing(self.kept(head), asking, reader, self.settings.announce.then_some(status))

@@ -75,7 +75,7 @@ impl<V> Found<V> {
 
     /// The value. Whatever is being made now is made of it.
     pub(crate) fn used(self, cache: &Cache) -> Option<Arc<V>> {
-        capture::note_entry(cache, &self.entry, self.is_fresh(cache.now()));
+        capture::note_entry(cache, &self.entry, || self.is_fresh(cache.now()));
         self.value.flatten()
     }
 }
