@@ -13,7 +13,7 @@ use http::{Method, Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Body, connected, request, response};
+use crate::bed::{Body, patient, request, response};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 const HTML: (&str, &str) = ("content-type", "text/html");
@@ -34,7 +34,7 @@ impl Process {
         answer: impl Fn(&Request<Body>) -> Response<Scripted> + Clone + Send + Sync + 'static,
     ) -> Self {
         let options = CacheOptions::new().clock(hand.clock()).capacity(0).compress(compress);
-        let cache = options.redis(connected(server).await);
+        let cache = options.redis(patient(server).await);
         let (origin, calls) = counting(move |request: Request<Body>| {
             let response = answer(&request);
             async move { Ok::<_, Infallible>(response) }

@@ -22,6 +22,8 @@
 //! | who comes while a body does reads along, whole, at its own pace, and never what was changed meanwhile | `sharing`, `sharing_faults` |
 //! | a large body is whole and of one fill, or a miss; what is left of others goes soon | `large`, `large_leftovers` |
 //! | a memoized value is loaded once, apart from all others, and taken back with all that was made of it | `memo`, `memo_loading`, `memo_made_of`, `memo_spoilt` |
+//! | equivalent queries are one response by its own word, and no further: not for another path or host, an error, or one that lacks the field | `no_vary_search`, `no_vary_search_fleet` |
+//! | what is compressed in Redis reads the same with the setting and without, and damage is a miss | `compression` |
 //! | in shadow nothing is served that the service did not say, and what would have been wrong is reported | `shadow` |
 //! | poisoning, provoked errors and deception get nothing stored for others | `deception`, `poisoning`, `lifetimes` |
 //!

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::bed::{Body, connected, request, response};
+use crate::bed::{Body, patient, request, response};
 use crate::no_vary_search::{hand, no_utm};
 
 /// A process with memory of its own, on a Redis that it shares.
@@ -22,23 +22,35 @@ struct Process {
     service: BoxCloneSyncService<Request<Body>, Response<CacheBody<Scripted>>, Infallible>,
     cache: Cache,
     calls: Calls,
+    hand: ManualClock,
 }
 
 impl Process {
     /// Its origin answers as often as `gate` lets it.
     async fn new(server: &RedisServer, hand: &ManualClock, gate: Arc<Semaphore>) -> Self {
-        let cache = CacheOptions::new().clock(hand.clock()).redis(connected(server).await);
+        Self::answering(server, hand, gate, no_utm).await
+    }
+
+    async fn answering(
+        server: &RedisServer,
+        hand: &ManualClock,
+        gate: Arc<Semaphore>,
+        answer: impl Fn(&http::request::Parts) -> Response<Scripted> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let cache = CacheOptions::new().clock(hand.clock()).redis(patient(server).await);
         let (origin, calls) = counting(move |request: Request<Body>| {
-            let gate = Arc::clone(&gate);
+            let (gate, answer) = (Arc::clone(&gate), answer.clone());
             async move {
                 let (parts, _) = request.into_parts();
                 gate.acquire().await.unwrap().forget();
                 let change = parts.method == Method::POST;
-                Ok::<_, Infallible>(if change { response(204, &[], "") } else { no_utm(&parts) })
+                Ok::<_, Infallible>(if change { response(204, &[], "") } else { answer(&parts) })
             }
         });
-        let layer = CacheLayer::new(cache.clone()).no_vary_search(true).early_refresh(0.0);
-        Self { service: BoxCloneSyncService::new(layer.layer(origin)), cache, calls }
+        // Longer than a busy machine takes: who waits in vain calls for itself.
+        let layer =
+            CacheLayer::new(cache.clone()).no_vary_search(true).early_refresh(0.0).wait(Duration::from_secs(60));
+        Self { service: BoxCloneSyncService::new(layer.layer(origin)), cache, calls, hand: hand.clone() }
     }
 
     /// The body, and whether it came out of the store.
@@ -61,6 +73,7 @@ impl Process {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
+            self.hand.advance(Duration::from_millis(10)); // past what it believes by itself
         }
         panic!("{uri} did not become {expected}: {:?}", self.get(uri).await);
     }
@@ -131,7 +144,7 @@ async fn misses_of_equivalent_queries_in_four_processes_are_one_call_once_the_pa
     }
     processes[0].get("/x?utm=0").await;
     hand.advance(Duration::from_secs(61)); // past its end; what the path said is known still
-    let requests: Vec<_> = (0..200)
+    let requests: Vec<_> = (0..80)
         .map(|number| {
             let process = processes[number % 4].clone();
             tokio::spawn(async move { process.get(&format!("/x?utm={number}")).await.0 })
@@ -174,4 +187,35 @@ async fn the_first_misses_on_one_uri_are_one_call_although_its_response_lies_els
         assert_eq!(request.await.unwrap(), "/x?utm=1");
     }
     assert_eq!(calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_path_said_once_hands_nobody_the_answer_to_another_question() {
+    let (server, hand, gate) = (RedisServer::start(), hand(), Arc::new(Semaphore::new(1)));
+    // One page that somebody provoked speaks for the whole path; the others are told apart by the query.
+    let answer = |parts: &http::request::Parts| {
+        let fields = [("cache-control", "max-age=60"), ("no-vary-search", "params")];
+        let said = if parts.uri.query() == Some("provoked") { &fields[..] } else { &fields[..1] };
+        response(200, said, parts.uri.to_string())
+    };
+    let mut processes = Vec::new();
+    for _ in 0..2 {
+        processes.push(Process::answering(&server, &hand, Arc::clone(&gate), answer).await);
+    }
+    processes[0].get("/x?provoked").await;
+    assert_eq!(processes[1].get("/x?other").await, ("/x?provoked".to_owned(), true), "it says so");
+    hand.advance(Duration::from_secs(61));
+    // Past its end, all of them queue for one fetch; what comes of it is for the one who led only.
+    let requests: Vec<_> = (0..40)
+        .map(|number| {
+            let (process, uri) = (processes[number % 2].clone(), format!("/x?{}", number / 4));
+            tokio::spawn(async move { (process.get(&uri).await.0, uri) })
+        })
+        .collect();
+    gate.add_permits(10_000);
+    for request in requests {
+        let (body, uri) = request.await.unwrap();
+        assert_eq!(body, uri);
+    }
+    assert_eq!(processes[1].get("/x?1").await, ("/x?1".to_owned(), true));
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use buttress_rfc9111::no_vary_search::NoVarySearch;
 use http::{HeaderMap, StatusCode};
+use tracing::Instrument as _;
 
 use crate::admit::Admitted;
 use crate::cache::{Cache, Place};
@@ -108,8 +109,7 @@ impl Exchange {
         }
         let Some(alike) = self.alike.as_mut().filter(|alike| alike.known.is_none()) else { return false };
         alike.was_asked = true;
-        let found = self.cache.ask(&alike.path, alike.path_local).await;
-        let Some(Record::Search(search)) = found.map(|sure| sure.record) else { return false };
+        let Some(search) = said_last(&self.cache, &alike.path, alike.path_local).await else { return false };
         alike.known = Some(search);
         self.turn_to_alike(self.cache.now())
     }
@@ -157,6 +157,23 @@ impl Exchange {
                 let lives = search.until().duration_since(now).unwrap_or_default();
                 Note::Last(alike.path.clone(), Arc::new(search), lives)
             }
+        }
+    }
+}
+
+/// What a path said last, by what Redis knows. It says where to look and nothing else: so it is taken as it is, where an entry
+/// that may be out of date would be a miss.
+async fn said_last(cache: &Cache, path: &Key, local: u128) -> Option<Arc<Search>> {
+    let (redis, as_of) = (cache.shared()?, cache.coherence().version());
+    match redis.get(path).instrument(tracing::debug_span!("cache.lookup")).await {
+        Ok(Some(Record::Search(search))) => {
+            cache.memory().keep(local, Record::Search(Arc::clone(&search)), cache.now(), as_of);
+            Some(search)
+        }
+        Ok(_) => None,
+        Err(error) => {
+            Cache::count_error("get", &error);
+            None
         }
     }
 }

@@ -129,6 +129,9 @@ impl Keeper {
                 let mut parts = parts;
                 if !has_parts(&writer, &place.key, &entry, parts.as_mut(), keep).await {
                     counter!("buttress_cache_writes_skipped_total").increment(1);
+                    if let Some(sought) = moved_from {
+                        forget(&writer, &sought).await; // its parts bear its name, and do not move
+                    }
                     return; // dropped, the right lets another process try
                 }
                 let tags: Vec<_> = entry.tags().collect();
