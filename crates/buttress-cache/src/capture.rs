@@ -86,6 +86,7 @@ impl Capture {
 }
 
 /// Notes that something of this cache was used, if anybody wants to know. `None` for what nothing should be kept of.
+#[cfg(feature = "memo")]
 pub(crate) fn note(cache: &Cache, used: Option<impl IntoIterator<Item = (Tag, Generation)>>) {
     let _nobody = HERE.try_with(|capture| capture.note(cache.id(), used)).is_err();
 }
@@ -99,7 +100,7 @@ pub(crate) fn note_entry(cache: &Cache, entry: &Entry, is_fresh: impl FnOnce() -
     let _nobody = noted.is_err();
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "memo"))]
 mod tests {
     use super::*;
 
