@@ -261,7 +261,7 @@ impl Fetch {
             .unary(exchange.asked.is_grpc());
         let (parts, body) = response.into_parts();
         if body.is_end_stream() {
-            fill.finish();
+            fill.finish(false);
             return self.announced(Response::from_parts(parts, CacheBody::inner(body)), errand, Some(admitted));
         }
         let growing = Growing::new(body::source(body), fill);

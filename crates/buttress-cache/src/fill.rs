@@ -119,8 +119,9 @@ impl Fill {
         }
     }
 
-    /// The body has ended: keeps the entry, if nothing is missing. Answers whether that is so, and gives what came in parts.
-    pub(crate) fn finish(self) -> (bool, Vec<Bytes>) {
+    /// The body has ended: keeps the entry, if nothing is missing. Answers whether that is so, and gives what came in parts
+    /// to those who share it and may be behind.
+    pub(crate) fn finish(self, is_shared: bool) -> (bool, Vec<Bytes>) {
         if !self.is_whole() {
             return (false, self.into_parts());
         }
@@ -130,9 +131,10 @@ impl Fill {
         let Self { mut writer, mut parts, keeper, .. } = self;
         if parts.is_empty() {
             let entry = writer.finish();
-            let body = entry.body();
+            // A slice of it costs an allocation that stays as long as the entry does.
+            let body = if is_shared { vec![entry.body()] } else { Vec::new() };
             keeper.keep(entry, None);
-            return (true, vec![body]);
+            return (true, body);
         }
         let rest = writer.take_body();
         if !rest.is_empty() {

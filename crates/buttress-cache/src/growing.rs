@@ -255,7 +255,8 @@ impl State {
     fn finish(&mut self) {
         self.end = Some(End::Clean);
         if let Content::Filling(fill) = std::mem::replace(&mut self.content, Content::Passing) {
-            let (is_whole, parts) = fill.finish();
+            // Whoever has found the end has read all before it.
+            let (is_whole, parts) = fill.finish(self.readers > 1);
             self.content = Content::Ended(parts);
             if !is_whole {
                 self.end = Some(End::Short);
