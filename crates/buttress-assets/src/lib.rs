@@ -1,0 +1,1 @@
+//! Cache headers for assets and pages, as a tower layer.
