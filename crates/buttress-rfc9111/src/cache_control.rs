@@ -12,6 +12,8 @@
 //! | `no-cache=`, `private=` with an empty or malformed list | without a list, so all fields |
 //! | any other directive with an argument | without its argument |
 //!
+//! [`CacheControl`] is the counterpart for authors: built, or read strictly, and written again.
+//!
 //! ```
 //! use std::time::Duration;
 //! use buttress_rfc9111::{RequestDirectives, ResponseDirectives};
@@ -31,12 +33,20 @@
 mod lexer;
 mod request;
 mod response;
+mod directive;
+mod field;
+mod error;
 
 use std::time::Duration;
 
 use http::HeaderName;
 
-pub(crate) use lexer::{Argument, Directive, directives};
+pub use directive::Directive;
+pub use error::CacheControlError;
+use error::Why;
+pub use field::CacheControl;
+use lexer::is_token;
+pub(crate) use lexer::{Argument, directives};
 pub use request::{MaxStale, RequestDirectives};
 pub use response::ResponseDirectives;
 
@@ -99,7 +109,30 @@ fn list_of_names(text: &[u8]) -> Option<Vec<HeaderName>> {
 // === impl Extension ===
 
 impl Extension {
-    pub(crate) fn new(directive: &Directive<'_>) -> Option<Self> {
+    /// One that can be said: its name a token that is not the name of a known directive, its argument without control characters.
+    ///
+    /// # Errors
+    /// If it is not so.
+    pub fn try_new(name: &str, value: Option<&[u8]>) -> Result<Self, CacheControlError> {
+        let name = name.to_ascii_lowercase();
+        match directive::is_known(&name) {
+            true => Err(CacheControlError::new(name.as_bytes(), Why::Known)),
+            false => Self::checked(&name, value).map_err(|why| CacheControlError::new(name.as_bytes(), why)),
+        }
+    }
+
+    /// `name` is in lower case, and of no known directive.
+    fn checked(name: &str, value: Option<&[u8]>) -> Result<Self, Why> {
+        // What may stand in a quoted string (RFC 9110 section 5.6.4).
+        let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+        match () {
+            () if !is_token(name.as_bytes()) => Err(Why::Name),
+            () if !value.unwrap_or_default().iter().all(is_text) => Err(Why::Character),
+            () => Ok(Self::from_parts(name, value)),
+        }
+    }
+
+    pub(crate) fn new(directive: &lexer::Directive<'_>) -> Option<Self> {
         let name = std::str::from_utf8(directive.name).ok()?.to_ascii_lowercase().into();
         Some(Self { name, value: directive.argument.text().map(Into::into) })
     }

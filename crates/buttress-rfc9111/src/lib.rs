@@ -30,6 +30,7 @@
 //! |---|---|---|
 //! | What do these fields say? | [`cache_control`], [`targeted`], [`date`], [`entity_tag`] | 9111 section 5, 9213, 9110 |
 //! | May it be stored, and which of its fields? | [`storage`], [`fields`] | 9111 section 3 |
+//! | How is it said? | [`CacheControl`] | 9111 section 5.2 |
 //! | How old is it, and until when is it fresh? | [`freshness`] | 9111 section 4.2 |
 //! | Does it fit this request? | [`vary`] | 9111 section 4.1 |
 //! | Which part of the query matters? | [`no_vary_search`] | draft-ietf-httpbis-no-vary-search |
@@ -69,7 +70,7 @@ pub mod cache_status;
 #[cfg(test)]
 mod testing;
 
-pub use cache_control::{RequestDirectives, ResponseDirectives};
+pub use cache_control::{CacheControl, RequestDirectives, ResponseDirectives};
 pub use freshness::{LifetimeSource, Staleness, Terms};
 pub use reuse::{Allowance, Fallback, OnError, OnMiss, Outdated, Reuse};
 pub use rules::{Obey, Rules};

@@ -3,6 +3,7 @@
 //! | module | feature | what it does | needs Redis? | when Redis is away |
 //! |---|---|---|---|---|
 //! | [`cache`] | `cache` | answers from a shared HTTP response cache | no: embedded by default | serves as if nothing were stored |
+//! | [`assets`] | `assets` | says how long assets and pages may be kept | no Redis at all | |
 //! | `cache::memo` | `memo` | keeps results of functions and queries in the same store | no | loads, and remembers here |
 //! | [`redis`] | `redis` | the connection that the layers share | | fails within milliseconds |
 //!
@@ -22,6 +23,8 @@
 
 pub use buttress_core as core;
 
+#[cfg(feature = "assets")]
+pub use buttress_assets as assets;
 #[cfg(feature = "cache")]
 pub use buttress_cache as cache;
 #[cfg(feature = "redis")]

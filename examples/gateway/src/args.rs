@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
 
 /// A caching reverse proxy made of the buttress layers.
 ///
@@ -11,6 +11,8 @@ use clap::error::ErrorKind;
 #[derive(Debug, Default, Parser)]
 #[command(version, about)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, env = "GATEWAY_LISTEN", value_name = "ADDR:PORT")]
     pub(crate) listen: Option<String>,
@@ -21,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, env = "GATEWAY_REDIS", value_name = "URL")]
     pub(crate) redis: Option<String>,
     /// A TOML file with all settings
-    #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
     /// Serve /healthz, /readyz, /metrics, /purge and /explain there [default: off]
     #[arg(long, env = "GATEWAY_ADMIN", value_name = "ADDR:PORT")]
@@ -44,6 +46,16 @@ pub(crate) struct Args {
     /// What the cache may keep in this process, in bytes; 0 with --redis asks Redis each time [default: 64 MiB]
     #[arg(long, env = "GATEWAY_CACHE_CAPACITY", value_name = "BYTES")]
     pub(crate) cache_capacity: Option<String>,
+}
+
+/// What else it can do than serve.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print what would be said of each file of a build, and why; exits with 1 if something looks wrong
+    Lint {
+        /// The directory that is served
+        dir: PathBuf,
+    },
 }
 
 /// The command line as given; clap answers `--help` and `--version` itself.

@@ -9,6 +9,7 @@ use http::Uri;
 use serde::Deserialize;
 
 use crate::args::Args;
+use crate::assets::AssetsTable;
 
 /// All settings, valid.
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) proxy: Proxy,
     pub(crate) cache: CacheTable,
     pub(crate) routes: Vec<RouteTable>,
+    pub(crate) assets: Option<AssetsTable>,
 }
 
 /// How requests are passed on.
@@ -71,6 +73,7 @@ struct File {
     upstream_ca: Option<PathBuf>,
     forwarded: Forwarded,
     cache: CacheTable,
+    assets: Option<AssetsTable>,
     #[serde(rename = "route")]
     routes: Vec<RouteTable>,
 }
@@ -163,6 +166,7 @@ impl Config {
                 forwarded: file.forwarded,
             },
             cache: CacheTable { capacity, ..file.cache },
+            assets: file.assets,
             routes: file.routes.into_iter().map(RouteTable::checked).collect::<Result<_, _>>()?,
         })
     }

@@ -4,11 +4,13 @@
 //! gateway                                                   a demo origin behind the cache, and curl lines to try
 //! gateway --upstream http://127.0.0.1:9000                  a cache in front of a service
 //! gateway --upstream … --redis redis://127.0.0.1:6379       … shared with other gateways
+//! gateway lint dist                                         what would be said of the files of a build, and why
 //! ```
 
 mod args;
 mod config;
 mod stack;
+mod assets;
 mod origin;
 
 mod forward;
@@ -33,8 +35,10 @@ mod explain;
 mod demo;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
+use crate::args::Command;
 use crate::config::{Config, Problem};
 use crate::shutdown::Shutdown;
 
@@ -47,10 +51,17 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let done =
-        args::parse().and_then(|args| Config::resolve(args).and_then(run).map_err(|problem| problem.to_string()));
+    let done = args::parse().and_then(|mut args| {
+        let command = args.command.take();
+        let config = Config::resolve(args);
+        let done = config.and_then(|config| match command {
+            Some(Command::Lint { dir }) => lint(config, &dir),
+            None => run(config).map(|()| ExitCode::SUCCESS),
+        });
+        done.map_err(|problem| problem.to_string())
+    });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(message) => {
             eprintln!("gateway: {message}");
             ExitCode::from(BAD_CONFIGURATION)
@@ -64,11 +75,21 @@ fn run(config: Config) -> Result<(), Problem> {
         let redis = stack::redis(&config)?;
         let shutdown = Shutdown::new();
         let stack = stack::build(&config, redis.clone(), &shutdown)?;
+        if let Some(assets) = stack.assets() {
+            assets.reload_on_hangup();
+        }
         let doors = listen::Doors::open(&config).await?;
         doors.announce(&config);
         doors.serve(stack, shutdown, metrics, redis, config.grace).await;
         Ok(())
     })
+}
+
+/// Prints the verdicts; what looks wrong makes it fail, so that a script can ask.
+fn lint(config: Config, dir: &Path) -> Result<ExitCode, Problem> {
+    let lint = assets::lint(config.assets, dir)?;
+    println!("{lint}");
+    Ok(if lint.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn runtime(workers: Option<usize>) -> Result<tokio::runtime::Runtime, Problem> {

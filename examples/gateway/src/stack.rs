@@ -12,6 +12,7 @@ use tower_layer::Layer as _;
 use tower_service::Service as _;
 
 use crate::access::{Line, Logged};
+use crate::assets::Assets;
 use crate::config::{Config, Problem, RouteTable};
 use crate::demo;
 use crate::forward::Hop;
@@ -26,6 +27,7 @@ use crate::upstream::Upstream;
 pub(crate) struct Stack {
     routes: Arc<[(String, CacheLayer)]>,
     cache: Cache,
+    assets: Option<Assets>,
     origin: Kind,
 }
 
@@ -47,9 +49,10 @@ pub(crate) fn redis(config: &Config) -> Result<Option<Redis>, Problem> {
 /// 0. The log line, which measures all the rest, and the scheme (`target`), which the cache's key begins with.
 /// 1. The cache, outermost of the layers: a hit costs nothing of what follows. It must see the request as the client sent it, since its
 ///    conditions and ranges are answered here, and the response as the origin made it.
-/// 2. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
+/// 2. The headers of assets, if there is a table `[assets]`: inside the cache, which keeps a response as it says.
+/// 3. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
 ///    for requests that go out.
-/// 3. The origin.
+/// 4. The origin.
 pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) -> Result<Stack, Problem> {
     let cache = cache(config, redis);
     let rest = RouteTable::default(); // whatever no route names is cached by what it says itself
@@ -61,7 +64,8 @@ pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) 
         }
         None => Kind::Demo(demo::origin()),
     };
-    Ok(Stack { routes: routes.collect(), cache: cache.clone(), origin })
+    let assets = config.assets.as_ref().map(|table| table.layer(config.upstream.is_some())).transpose()?;
+    Ok(Stack { routes: routes.collect(), cache: cache.clone(), assets, origin })
 }
 
 fn cache(config: &Config, redis: Option<Redis>) -> Cache {
@@ -112,7 +116,8 @@ fn report(report: &ShadowReport) {
 
 impl Stack {
     pub(crate) fn for_connection(&self, hop: Hop) -> Connected {
-        let origin = Origin::new(self.origin.clone(), hop);
+        let assets = self.assets.as_ref().map(|assets| assets.layer.clone());
+        let origin = Origin::new(self.origin.clone(), hop, assets);
         let routes = self.routes.iter().map(|(path, layer)| (path.clone(), layer.layer(origin.clone())));
         Connected { routes: routes.collect(), tls: hop.tls }
     }
@@ -126,6 +131,11 @@ impl Stack {
     /// The store that all routes share.
     pub(crate) fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// What is said of assets, if anything is.
+    pub(crate) fn assets(&self) -> Option<&Assets> {
+        self.assets.as_ref()
     }
 
     /// Waits until what was stored has reached Redis.

@@ -98,7 +98,7 @@ impl<'a> Lexer<'a> {
 }
 
 /// The content of a quoted string and what follows it; `None` when it is never closed.
-fn quoted(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+pub(super) fn quoted(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let mut unescaped: Option<Vec<u8>> = None;
     let mut at = 0;
     loop {
@@ -118,7 +118,7 @@ fn quoted(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     }
 }
 
-fn is_token(text: &[u8]) -> bool {
+pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| is_tchar(*byte))
 }
 

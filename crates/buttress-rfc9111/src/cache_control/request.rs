@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap};
 
-use super::{Argument, Directive, Extension, MAX_DELTA, directives, parse_delta, shorten};
+use super::lexer::Directive;
+use super::{Argument, Extension, MAX_DELTA, directives, parse_delta, shorten};
 
 /// The directives of a request, with [malformed and contradicting ones](super) resolved.
 ///

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap};
 
-use super::{Directive, Extension, FieldNames, directives, parse_delta, shorten};
+use super::lexer::Directive;
+use super::{Extension, FieldNames, directives, parse_delta, shorten};
 
 /// The directives of a response, with [malformed and contradicting ones](super) resolved.
 ///

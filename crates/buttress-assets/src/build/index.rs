@@ -1,0 +1,123 @@
+//! The table that requests are looked up in.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use http::HeaderValue;
+use percent_encoding::percent_decode_str;
+
+use super::Vouched;
+use crate::name::{NotAHash, hash_in};
+
+/// What is known of all files.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    pub(crate) one_mtime: bool,
+    /// What a manifest lists, and is no file.
+    pub(crate) missing: Vec<Box<str>>,
+    /// By the path of the URL, decoded.
+    files: Files,
+    trusted: Vec<Box<str>>,
+}
+
+/// Looked into for each request; whoever asks does not choose what stands in it, so that a quick hash will do.
+pub(crate) type Files = HashMap<Box<str>, File, foldhash::fast::RandomState>;
+
+/// What is known of one file.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    /// Who says that it never changes, or why nobody does.
+    pub(crate) vouched: Result<Vouched, NotVouched>,
+    /// `None` if only its name is known.
+    pub(crate) content: Option<Content>,
+    /// The same file in a coding, as `app.js.br` lies beside `app.js`.
+    pub(crate) coded: Vec<(&'static str, Content)>,
+}
+
+/// What is known of a file's bytes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Content {
+    pub(crate) length: u64,
+    pub(crate) tag: Option<HeaderValue>,
+}
+
+/// Why nobody says that a file never changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NotVouched {
+    /// Its name does not even look hashed.
+    Name(NotAHash),
+    /// It looks hashed, and neither manifest nor content nor operator say that it is.
+    LooksOnly,
+    /// A manifest lists it, and its content may change without its hash; or it is a source map.
+    Uncovered,
+}
+
+/// Codings of precompressed files, by the extension they carry.
+const CODINGS: [(&str, &str); 4] = [(".br", "br"), (".gz", "gzip"), (".zst", "zstd"), (".zz", "deflate")];
+
+// === impl Index ===
+
+impl Index {
+    pub(crate) fn new(files: Files, trusted: Vec<Box<str>>) -> Self {
+        Self { one_mtime: false, missing: Vec::new(), files, trusted }
+    }
+
+    /// What is known of what is served under this path, decoded. A directory is served by its `index.html`.
+    pub(crate) fn file(&self, path: &str) -> Option<&File> {
+        match path.ends_with('/') {
+            false => self.files.get(path),
+            true => self.files.get(&*format!("{path}index.html")),
+        }
+    }
+
+    pub(crate) fn vouches_for(&self, path: &str) -> Option<Vouched> {
+        match self.file(path) {
+            Some(file) => file.vouched.ok(),
+            None => self.trusts(path).then_some(Vouched::Path),
+        }
+    }
+
+    /// Whether the operator's word covers a path that is not in the table.
+    fn trusts(&self, path: &str) -> bool {
+        self.trusted.iter().any(|prefix| path.starts_with(&**prefix))
+            && !path.contains("/../")
+            && !path.ends_with(".map")
+            && hash_in(path.rsplit('/').next().unwrap_or(path)).is_ok()
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &File)> {
+        self.files.iter().map(|(path, file)| (&**path, file))
+    }
+}
+
+// === impl File ===
+
+impl File {
+    #[cfg(test)]
+    pub(crate) fn of(content: Content, coded: Vec<(&'static str, Content)>) -> Self {
+        Self { vouched: Err(NotVouched::LooksOnly), content: Some(content), coded }
+    }
+
+    /// What is known of the bytes that are sent in this coding.
+    pub(crate) fn content(&self, coding: Option<&str>) -> Option<&Content> {
+        match coding {
+            None => self.content.as_ref(),
+            Some(coding) => {
+                self.coded.iter().find(|(known, _)| known.eq_ignore_ascii_case(coding)).map(|(_, content)| content)
+            }
+        }
+    }
+}
+
+/// A path of a URL without its percent-encoding; borrowed where it has none. What is no UTF-8 stays as it is, and is found nowhere.
+pub(crate) fn decoded(path: &str) -> Cow<'_, str> {
+    if !path.as_bytes().contains(&b'%') {
+        return Cow::Borrowed(path);
+    }
+    percent_decode_str(path).decode_utf8().unwrap_or(Cow::Borrowed(path))
+}
+
+/// The coding that a file's extension says it is in, and its path without that extension.
+pub(crate) fn coding(path: &str) -> Option<(&str, &'static str)> {
+    CODINGS.iter().find_map(|(extension, coding)| Some((path.strip_suffix(extension)?, *coding)))
+}

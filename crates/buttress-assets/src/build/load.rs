@@ -1,0 +1,338 @@
+//! Reading a build: files, manifests, and who vouches for what.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use buttress_rfc9111::entity_tag::EntityTag;
+use foldhash::fast::RandomState;
+use http::HeaderValue;
+use walkdir::WalkDir;
+
+use super::index::{Content, File, Files, Index, NotVouched, coding};
+use super::{BuildError, BuildOptions, Vouched};
+use crate::manifest::{Manifest, Output, Shape};
+use crate::name::{self, NameHash, NotAHash};
+use crate::tag::Hasher;
+use crate::verify::{Digest, Digests};
+
+/// Where build tools leave their manifests.
+const USUAL: [&str; 10] = [
+    ".vite/manifest.json",
+    "manifest.json",
+    "asset-manifest.json",
+    "staticfiles.json",
+    ".manifest.json",
+    "assets/.manifest.json",
+    "cache_manifest.json",
+    "rev-manifest.json",
+    "meta.json",
+    "stats.json",
+];
+/// Times up to here are what archives and package managers write for "none": ZIP's first is 1980-01-01.
+const NO_TIME: Duration = Duration::from_secs(315_619_200);
+const CHUNK: usize = 64 << 10;
+
+/// One file, read.
+#[derive(Debug)]
+struct Found {
+    content: Content,
+    verified: Option<Digest>,
+    modified: Option<SystemTime>,
+}
+
+/// What was read, by the paths below the build's root.
+type Read = BTreeMap<String, Found>;
+
+/// What a manifest says of one path below the root.
+type Listed = HashMap<String, Result<Vouched, NotVouched>>;
+
+pub(super) fn index(options: &BuildOptions) -> Result<Index, BuildError> {
+    if options.dir.is_none() && options.manifests.is_empty() && options.files.is_empty() && options.trusted.is_empty() {
+        return Err(BuildError::nothing());
+    }
+    let mut files = Read::new();
+    for (path, content) in &options.files {
+        files.insert(
+            path.clone(),
+            Found::read(&mut &**content, path, options.tags).map_err(|error| BuildError::io(path.as_ref(), error))?,
+        );
+    }
+    if let Some(dir) = &options.dir {
+        walk(dir, options.tags, &mut files)?;
+    }
+    let (mut listed, mut missing) = (Listed::new(), Vec::new());
+    for manifest in manifests(options, &files)? {
+        list(&manifest, &files, options, &mut listed, &mut missing);
+    }
+    let times: Vec<_> = files.values().filter_map(|found| found.modified).collect();
+    let one_mtime = options.one_mtime.unwrap_or_else(|| says_nothing(&times));
+    let trusted = options.trusted.iter().map(|prefix| prefix.as_str().into()).collect();
+    let mut index = Index::new(table(files, listed, options), trusted);
+    (index.one_mtime, index.missing) = (one_mtime, missing);
+    Ok(index)
+}
+
+// === Files ===
+
+fn walk(dir: &Path, tags: bool, files: &mut Read) -> Result<(), BuildError> {
+    for entry in WalkDir::new(dir).follow_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(dir).to_owned();
+            BuildError::io(&path, error.into())
+        })?;
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let failed = |error| BuildError::io(entry.path(), error);
+        let Some(path) = relative(dir, entry.path()) else { continue }; // no URL leads there
+        let mut file = fs::File::open(entry.path()).map_err(failed)?;
+        let mut found = Found::read(&mut file, &path, tags).map_err(failed)?;
+        found.modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        files.insert(path, found);
+    }
+    if tags { sidecars(dir, files) } else { Ok(()) }
+}
+
+/// A path below the root as it stands in a URL; `None` if it is no UTF-8.
+fn relative(dir: &Path, path: &Path) -> Option<String> {
+    let parts = path.strip_prefix(dir).ok()?.components().map(|part| part.as_os_str().to_str());
+    parts.collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
+}
+
+/// `app.js.etag` says the tag of `app.js`.
+fn sidecars(dir: &Path, files: &mut Read) -> Result<(), BuildError> {
+    let told: Vec<_> =
+        files.keys().filter_map(|path| Some((path.strip_suffix(".etag")?.to_owned(), dir.join(path)))).collect();
+    for (path, sidecar) in told {
+        let Some(found) = files.get_mut(&path) else { continue };
+        let text = fs::read_to_string(&sidecar).map_err(|error| BuildError::io(&sidecar, error))?;
+        let text = text.trim();
+        let quoted = if text.ends_with('"') { text.to_owned() } else { format!("\"{text}\"") };
+        let tag = HeaderValue::try_from(quoted).ok().filter(|tag| EntityTag::parse(tag.as_bytes()).is_some());
+        found.content.tag = Some(tag.filter(|_| !text.is_empty()).ok_or_else(|| BuildError::tag(&sidecar))?);
+    }
+    Ok(())
+}
+
+/// Whether these times cannot tell one version of a file from the next.
+fn says_nothing(times: &[SystemTime]) -> bool {
+    let none = SystemTime::UNIX_EPOCH + NO_TIME;
+    times.iter().any(|time| *time <= none) || times.len() > 1 && times.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+// === Manifests ===
+
+fn manifests(options: &BuildOptions, files: &Read) -> Result<Vec<Manifest>, BuildError> {
+    let mut all = Vec::new();
+    for path in &options.manifests {
+        all.push(parse(path, &read(path)?)?);
+    }
+    let embedded =
+        options.files.iter().map(|(path, content)| (PathBuf::from(path), path.as_str(), Some(content.as_ref())));
+    let in_dir = options.dir.iter().flat_map(|dir| USUAL.map(|usual| (dir.join(usual), usual, None)));
+    for (path, name, content) in embedded.chain(in_dir).filter(|(_, name, _)| USUAL.contains(name)) {
+        if !files.contains_key(name) || options.manifests.contains(&path) {
+            continue;
+        }
+        let json = content.map_or_else(|| read(&path), |content| Ok(content.to_vec()))?;
+        match Manifest::parse(&json) {
+            Ok(manifest) => all.push(manifest),
+            // `manifest.json` is a web application's just as often.
+            Err(error) if error.is_unknown_shape() => {}
+            Err(error) => return Err(BuildError::manifest(&path, error)),
+        }
+    }
+    Ok(all)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
+    fs::read(path).map_err(|error| BuildError::io(path, error))
+}
+
+fn parse(path: &Path, json: &[u8]) -> Result<Manifest, BuildError> {
+    Manifest::parse(json).map_err(|error| BuildError::manifest(path, error))
+}
+
+/// Adds what a manifest says. A tool's output is believed to be hashed when its name says so, or when it is the name of the
+/// source with something added that is as long as what the tool adds elsewhere.
+fn list(manifest: &Manifest, files: &Read, options: &BuildOptions, listed: &mut Listed, missing: &mut Vec<Box<str>>) {
+    let outputs: Vec<_> = manifest.outputs().iter().map(|output| (output, judge(output, manifest.shape()))).collect();
+    let sure = outputs.iter().filter_map(|(_, judged)| match judged {
+        Judged::Hashed(form) => *form,
+        _ => None,
+    });
+    let forms: HashSet<_> = sure.collect();
+    for (output, judged) in outputs {
+        let vouched = match judged {
+            Judged::Likely(form, why) if !forms.contains(&form) => Err(NotVouched::Name(why)),
+            Judged::Not(why) => Err(NotVouched::Name(why)),
+            _ if !covers(manifest.shape(), output.path(), &judged) => Err(NotVouched::Uncovered),
+            _ => Ok(Vouched::Manifest(manifest.shape())),
+        };
+        match place(output.path(), files, options) {
+            None => missing.push(output.path().into()),
+            Some(path) => {
+                let known = listed.entry(path).or_insert(vouched);
+                *known = known.or(vouched);
+            }
+        }
+    }
+}
+
+/// Whether a tool's hash covers all that is served under the name, so that the name changes when the content does. As measured
+/// with the builds under `tests/assets`:
+///
+/// - Vite and webpack name a source map after its script, and a comment in a source changes the map alone;
+/// - Phoenix and gulp-rev hash a style before they write the hashed names of other files into it.
+///
+/// What is left out here may still be vouched for by its content.
+fn covers(shape: Shape, path: &str, judged: &Judged) -> bool {
+    let is_map = path.ends_with(".map");
+    match shape {
+        Shape::Phoenix => false,
+        Shape::Map => !is_map && !matches!(judged, Judged::Hashed(Some(GULP_REV)) | Judged::Likely(GULP_REV, _)),
+        Shape::Vite | Shape::WebpackStats => !is_map,
+        Shape::Django | Shape::Esbuild | Shape::Propshaft => true,
+    }
+}
+
+/// How gulp-rev names files: a hyphen and ten digits.
+const GULP_REV: Form = (Some('-'), 10);
+
+/// How a tool writes a hash: what stands before it, and its length.
+type Form = (Option<char>, usize);
+
+enum Judged {
+    Hashed(Option<Form>),
+    /// It is where a hash would be, and could be something else.
+    Likely(Form, NotAHash),
+    Not(NotAHash),
+}
+
+fn judge(output: &Output, shape: Shape) -> Judged {
+    let file = file_name(output.path());
+    match output.immutable() {
+        Some(true) => return Judged::Hashed(None),
+        Some(false) => return Judged::Not(NotAHash::SameAsSource),
+        None => {}
+    }
+    let form = |hash: NameHash<'_>| (hash.separator, hash.text.len());
+    let by_looks = || name::hash_in(file).map(form);
+    match output.source().map_or(Ok(None), |source| name::hash_added(file, file_name(source))) {
+        // A map from names to names has no other name for a chunk than its own; where a source is told, this is it.
+        Err(NotAHash::SameAsSource) if shape == Shape::Map => match by_looks() {
+            Ok(form) => Judged::Likely(form, NotAHash::SameAsSource),
+            Err(why) => Judged::Not(why),
+        },
+        Err(why) => Judged::Not(why),
+        Ok(None) => by_looks().map_or_else(Judged::Not, |form| Judged::Hashed(Some(form))),
+        Ok(Some(hash)) => match name::looks(hash.text) {
+            Ok(()) => Judged::Hashed(Some(form(hash))),
+            Err(why @ (NotAHash::Words | NotAHash::Digits)) => Judged::Likely(form(hash), why),
+            Err(why) => Judged::Not(why),
+        },
+    }
+}
+
+/// Where an output lies below the root. Tools write it from where they ran, or as the URL they expect; the longest end of it
+/// that is a file is meant. Without files it is taken as it stands.
+fn place(output: &str, files: &Read, options: &BuildOptions) -> Option<String> {
+    if files.is_empty() {
+        let at = options.at.trim_start_matches('/');
+        return Some(output.strip_prefix(at).unwrap_or(output).to_owned());
+    }
+    let mut rest = output;
+    loop {
+        if files.contains_key(rest) {
+            return Some(rest.to_owned());
+        }
+        rest = rest.split_once('/')?.1;
+    }
+}
+
+// === The table ===
+
+fn table(files: Read, mut listed: Listed, options: &BuildOptions) -> Files {
+    let url = |path: &str| format!("{}{path}", options.at).into_boxed_str();
+    let mut table = Files::with_capacity_and_hasher(files.len(), RandomState::default());
+    let mut coded = Vec::new();
+    for (path, found) in files {
+        if let Some((plain, coding)) = coding(&path) {
+            coded.push((url(plain), coding, found.content.clone()));
+        }
+        let url = url(&path);
+        let told = listed.remove(&path);
+        let vouched = vouched(&url, &path, found.verified, told, options);
+        table.insert(url, File { vouched, content: Some(found.content), coded: Vec::new() });
+    }
+    for (path, vouched) in listed {
+        table.insert(url(&path), File { vouched, content: None, coded: Vec::new() });
+    }
+    for (plain, coding, content) in coded {
+        if let Some(file) = table.get_mut(&plain) {
+            file.coded.push((coding, content));
+        }
+    }
+    table
+}
+
+/// The ladder: a manifest, the content, the operator. A name alone is no step of it.
+fn vouched(
+    url: &str,
+    path: &str,
+    verified: Option<Digest>,
+    told: Option<Result<Vouched, NotVouched>>,
+    options: &BuildOptions,
+) -> Result<Vouched, NotVouched> {
+    if let Some(Ok(vouched)) = told {
+        return Ok(vouched);
+    }
+    if let Some(digest) = verified {
+        return Ok(Vouched::Content(digest));
+    }
+    // A tool that lists a file and did not hash it knows better than a path.
+    if let Some(not) = told {
+        return not;
+    }
+    match name::hash_in(file_name(path)) {
+        Ok(_) if path.ends_with(".map") => Err(NotVouched::Uncovered),
+        Ok(_) if options.trusted.iter().any(|prefix| url.starts_with(prefix)) => Ok(Vouched::Path),
+        Ok(_) => Err(NotVouched::LooksOnly),
+        Err(why) => Err(NotVouched::Name(why)),
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+// === impl Found ===
+
+impl Found {
+    /// Reads a content once, and keeps what is asked of it.
+    fn read(content: &mut dyn io::Read, path: &str, tags: bool) -> io::Result<Self> {
+        let stem = name::stem(file_name(path)).filter(|stem| name::candidates(stem).next().is_some());
+        let mut digests = stem.map(|_| Digests::default());
+        let mut hasher = tags.then(Hasher::new);
+        let mut length = 0;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = content.read(&mut chunk)?;
+            if count == 0 {
+                break;
+            }
+            length += count as u64;
+            if let Some(digests) = &mut digests {
+                digests.update(&chunk[..count]);
+            }
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&chunk[..count]);
+            }
+        }
+        let verified = digests.zip(stem).and_then(|(digests, stem)| digests.found_in(stem));
+        Ok(Self { content: Content { length, tag: hasher.map(Hasher::tag) }, verified, modified: None })
+    }
+}

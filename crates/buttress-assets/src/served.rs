@@ -1,0 +1,166 @@
+//! One exchange, as rules see it: what was asked for, and what the service answered.
+
+use std::borrow::Cow;
+
+use buttress_rfc9111::range::ContentRange;
+use http::header::HeaderMap;
+use http::{Method, StatusCode, Uri};
+
+use crate::build::{File, Index, Vouched};
+use crate::fields::Fields;
+use crate::kind::{self, Kind};
+use crate::name;
+
+/// What was asked for, kept until the service has answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    /// `Authorization` was there.
+    pub(crate) authorized: bool,
+    /// `Service-Worker: script`, which a browser sends when it fetches one.
+    pub(crate) service_worker: bool,
+}
+
+/// What was asked for, and what the service answered: what a rule's closure looks at.
+#[derive(Debug)]
+pub struct Served<'a> {
+    pub(crate) asked: &'a Asked,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) fields: Fields<'a>,
+    /// The length of the whole representation, if it is known.
+    pub(crate) length: Option<u64>,
+    /// GET or HEAD.
+    pub(crate) is_read: bool,
+    /// Whether the media type can be what the extension promises.
+    pub(crate) agrees: bool,
+    /// The file in the build, if this response is as long as that file was.
+    pub(crate) file: Option<&'a File>,
+    pub(crate) vouched: Option<Vouched>,
+    path: Cow<'a, str>,
+    extension: Option<&'a str>,
+    media_type: Option<&'a str>,
+    kind: Option<Kind>,
+}
+
+// === impl Served ===
+
+impl<'a> Served<'a> {
+    /// `exact` is the length of the body, where it says so itself.
+    pub(crate) fn new(
+        asked: &'a Asked,
+        status: StatusCode,
+        headers: &'a HeaderMap,
+        exact: Option<u64>,
+        index: Option<&'a Index>,
+    ) -> Self {
+        let fields = Fields::of(headers);
+        let extension = kind::extension(asked.uri.path());
+        let media_type = fields.content_type.and_then(|value| kind::essence(value.as_bytes()));
+        let (agrees, kind) = kind::of(extension, media_type);
+        let length = whole_length(status, &fields, exact);
+        let path = crate::build::decoded(asked.uri.path());
+        let known = index.and_then(|index| index.file(&path));
+        let file = known.filter(|file| is_that_file(file, &fields, length));
+        let vouched = match known {
+            Some(_) => file.and_then(|file| file.vouched.ok()),
+            None => index.and_then(|index| index.vouches_for(&path)),
+        };
+        let is_read = matches!(asked.method, Method::GET | Method::HEAD);
+        Self {
+            asked,
+            status,
+            headers,
+            fields,
+            length,
+            is_read,
+            agrees,
+            file,
+            vouched,
+            path,
+            extension,
+            media_type,
+            kind,
+        }
+    }
+
+    /// The request's method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.asked.method
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.asked.uri
+    }
+
+    /// The path of what was asked for, without percent-encoding.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The extension of the path, as written.
+    #[must_use]
+    pub fn extension(&self) -> Option<&str> {
+        self.extension
+    }
+
+    /// The response's status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The response's fields, as the service made them.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.headers
+    }
+
+    /// The response's media type without parameters.
+    #[must_use]
+    pub fn media_type(&self) -> Option<&str> {
+        self.media_type
+    }
+
+    /// What kind of thing it is, by its extension where its media type does not contradict, and else by that.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
+    /// Who says that it never changes under its name.
+    #[must_use]
+    pub fn vouched(&self) -> Option<Vouched> {
+        self.vouched
+    }
+
+    /// Whether its name looks as if it held a hash, or is known to.
+    pub(crate) fn looks_hashed(&self) -> bool {
+        self.vouched.is_some() || name::hash_in(self.path.rsplit('/').next().unwrap_or(&self.path)).is_ok()
+    }
+}
+
+/// The length of the whole representation that a response is, or is a part of.
+fn whole_length(status: StatusCode, fields: &Fields<'_>, exact: Option<u64>) -> Option<u64> {
+    match status {
+        StatusCode::PARTIAL_CONTENT => match ContentRange::parse(fields.content_range?.as_bytes())? {
+            ContentRange::Part { complete, .. } => complete,
+            ContentRange::Unsatisfied { complete } => Some(complete),
+        },
+        // A HEAD has the length in its fields alone, a body that nobody has framed yet in its size hint.
+        _ => fields.content_length.map_or(exact, |length| length.to_str().ok()?.parse().ok()),
+    }
+}
+
+/// Whether a response can be the file that was read under its name: a length that differs tells that it is not.
+fn is_that_file(file: &File, fields: &Fields<'_>, length: Option<u64>) -> bool {
+    match (file.content(fields.coding()), length) {
+        (Some(content), Some(length)) => content.length == length,
+        _ => true,
+    }
+}

@@ -1,0 +1,2 @@
+document.title = "site";
+//# sourceMappingURL=site.js.map

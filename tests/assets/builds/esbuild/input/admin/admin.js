@@ -1,0 +1,3 @@
+import { shared } from "../shared.js";
+
+document.title = shared("admin");

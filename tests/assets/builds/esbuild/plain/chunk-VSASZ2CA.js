@@ -1,0 +1,2 @@
+var r=e=>`shared ${e}`;export{r as a};
+//# sourceMappingURL=chunk-VSASZ2CA.js.map

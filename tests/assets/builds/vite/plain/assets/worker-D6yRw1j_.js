@@ -1,0 +1,2 @@
+(function(){self.onmessage=e=>self.postMessage(e.data)})();
+//# sourceMappingURL=worker-D6yRw1j_.js.map

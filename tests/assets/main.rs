@@ -1,0 +1,5 @@
+//! What the layer for assets promises.
+
+mod bed;
+mod builds;
+mod serve_dir;
