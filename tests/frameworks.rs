@@ -1,4 +1,4 @@
-//! The layer under axum, hyper and tonic, over sockets, with real clients.
+//! The layers under axum, hyper and tonic, over sockets, with real clients.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::routing::get;
+use buttress::assets::AssetsLayer;
 use buttress::cache::{Cache, CacheLayer};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -43,7 +44,8 @@ async fn axum() {
         let number = made.fetch_add(1, Ordering::SeqCst);
         async move { ([("cache-control", "max-age=60")], number.to_string()) }
     };
-    let app = Router::new().route("/x", get(handler)).layer(CacheLayer::new(Cache::embedded()));
+    let app = Router::new().route("/x", get(handler)).layer(AssetsLayer::new());
+    let app = app.layer(CacheLayer::new(Cache::embedded()));
     let (listener, address) = listener().await;
     tokio::spawn(async move { axum::serve(listener, app).await });
     second_is_a_hit(address).await;
@@ -57,7 +59,7 @@ async fn hyper() {
         let response = Response::builder().header("cache-control", "max-age=60").body(Full::new(Bytes::from(number)));
         async move { Ok::<_, Infallible>(response.unwrap()) }
     });
-    let service = CacheLayer::new(Cache::embedded()).layer(service);
+    let service = CacheLayer::new(Cache::embedded()).layer(AssetsLayer::new().layer(service));
     let (listener, address) = listener().await;
     tokio::spawn(async move {
         loop {
@@ -80,7 +82,10 @@ async fn tonic() {
     let (reporter, health) = tonic_health::server::health_reporter();
     let (listener, address) = listener().await;
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
-    let server = tonic::transport::Server::builder().layer(CacheLayer::new(Cache::embedded())).add_service(health);
+    let server = tonic::transport::Server::builder()
+        .layer(CacheLayer::new(Cache::embedded()))
+        .layer(AssetsLayer::new())
+        .add_service(health);
     tokio::spawn(server.serve_with_incoming(incoming));
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
     let mut client = HealthClient::new(endpoint.connect().await.unwrap());
