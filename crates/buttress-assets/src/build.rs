@@ -118,7 +118,7 @@ impl Build {
         (index.files().count(), index.files().filter(|(_, file)| file.vouched.is_ok()).count())
     }
 
-    /// Whether times of modification say nothing, since all files carry the same one.
+    /// Whether times of modification say nothing; see [`BuildOptions::one_mtime`].
     #[must_use]
     pub fn has_one_mtime(&self) -> bool {
         self.index().one_mtime
@@ -187,8 +187,8 @@ impl BuildOptions {
         self
     }
 
-    /// Whether all files carry one time of modification, as in a container or under Nix, so that it says nothing.
-    /// Default: as found. Then `Last-Modified` is left out, and tags that the file service makes of it are replaced.
+    /// Whether times of modification say nothing, as in a container or under Nix. Default: as found, that is if all files carry
+    /// one whole second, or one of them carries a time before 1980. Then `Last-Modified` is left out, and tags that the file service makes of it are replaced.
     pub fn one_mtime(mut self, yes: bool) -> Self {
         self.one_mtime = Some(yes);
         self

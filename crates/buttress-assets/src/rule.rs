@@ -326,8 +326,23 @@ fn is_of(range: &str, found: &str) -> bool {
 // === impl RuleError ===
 
 impl RuleError {
+    /// The pattern or value that cannot be used.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
+    /// What is wrong with it, in one line.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
     fn new(pattern: &str, why: impl fmt::Display) -> Self {
-        Self { pattern: pattern.to_owned(), why: why.to_string() }
+        // A regular expression's error is a picture of several lines; the last one says it.
+        let why = why.to_string();
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Self { pattern: pattern.to_owned(), why }
     }
 }
 

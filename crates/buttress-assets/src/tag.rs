@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::build::{Content, File};
 use crate::fields::Fields;
 
-/// Times up to here are what archives and package managers write for "none".
-const NO_TIME: Duration = Duration::from_secs(315_619_200);
+/// Times up to here are what archives and package managers write for "none": ZIP's first is 1980-01-01.
+pub(crate) const NO_TIME: Duration = Duration::from_secs(315_619_200);
 
 /// Makes a tag of a content: 128 bits of XXH3, which tells versions apart and proves nothing. Somebody who may upload files can make
 /// two with one tag, and fools only those who fetch his.

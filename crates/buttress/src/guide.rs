@@ -1,8 +1,7 @@
 //! What to know before it runs in production.
 //!
 //! Nothing is in here but text: [`stack`] on composition, [`caching`] on what is stored, [`purging`] on taking it back,
-//! [`memoizing`] on results of functions,
-//! [`operation`] on Redis.
+//! [`memoizing`] on results of functions, [`assets`] on static files, [`operation`] on Redis.
 
 pub mod stack {
     //! Where the layers stand.
@@ -16,7 +15,8 @@ pub mod stack {
     //! 4. **What changes the response for one client**, if it must stand inside, has to say so: `Vary` for what depends on a
     //!    request field, `private` or `no-store` for what is one visitor's own. Compression may stand inside (an entry for each
     //!    coding, `Vary: Accept-Encoding` tells) or outside (one entry, compressed for each answer).
-    //! 5. **Your service.**
+    //! 5. **Headers of assets**, around the file service alone, inside the cache that goes by them.
+    //! 6. **Your service.**
     //!
     //! ```
     //! # #[cfg(feature = "cache")] {
@@ -183,6 +183,62 @@ pub mod memoizing {
     //!
     //! In Redis a value takes its encoding and some 200 bytes, and a stamp of 136 bytes by which it is taken back; in this process
     //! as much, and the decoded value beside it, which counts as large as its encoding.
+}
+
+pub mod assets {
+    //! Static files: what may be kept, by whom, for how long.
+    //!
+    //! An `AssetsLayer` goes around what serves files. What it says by default is safe for what front-end builds put out; what you know
+    //! better you say by rules, as in nginx's `map $sent_http_content_type $expires` or a `_headers` file:
+    //!
+    //! ```
+    //! # #[cfg(feature = "assets")] {
+    //! use std::time::Duration;
+    //! use buttress::assets::{AssetsLayer, Build, CacheControl, Mode, Pages, Rule};
+    //! use tower_layer::Layer;
+    //!
+    //! # fn wrap<S>(serve_dir: S, dist: &std::path::Path) -> Result<impl Sized, Box<dyn std::error::Error>> {
+    //! let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+    //! let site = AssetsLayer::new()
+    //!     .build(Build::open(dist)?)
+    //!     .pages(Pages::StaleWhileRevalidate)
+    //!     // A CDN that is purged with each deployment keeps for a day what browsers validate.
+    //!     .rule(Rule::new().media_type(["text/html"]).cache(CacheControl::new().no_cache()).cdn(&CacheControl::new().max_age(day))?)
+    //!     .rule(Rule::new().glob("/downloads/**/*.{zip,gz}")?.cache(CacheControl::new().public().max_age(hour)))
+    //!     .rule(Rule::new().prefix("/internal/").cache(CacheControl::new().no_store()).mode(Mode::Override))
+    //!     .layer(serve_dir);
+    //! # Ok(site)
+    //! # }
+    //! # }
+    //! ```
+    //!
+    //! **A build is tested once, in CI.** `lint` fails where a name looks hashed and nobody vouches for it, where a manifest lists what is
+    //! not there, and where a file is not what its name says:
+    //!
+    //! ```
+    //! # #[cfg(feature = "assets")] {
+    //! use buttress::assets::{AssetsLayer, Build};
+    //!
+    //! # fn test(dist: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+    //! let lint = AssetsLayer::new().build(Build::open(dist)?).lint(dist)?;
+    //! assert!(lint.is_clean(), "{lint}");
+    //! # Ok(())
+    //! # }
+    //! # }
+    //! ```
+    //!
+    //! | you have | do |
+    //! |---|---|
+    //! | Vite | `build.manifest: true`, and `Build::open("dist")` finds it |
+    //! | esbuild | `--metafile=dist/meta.json` and `--entry-names=[dir]/[name]-[hash]` |
+    //! | webpack | `webpack-manifest-plugin`, or `--json=dist/stats.json`, which says itself what is immutable |
+    //! | Django, Phoenix | `Build::options().dir(STATIC_ROOT).at("/static/")`: the names hold digests of the contents |
+    //! | Next.js and others without a manifest | `Build::options().trust("/_next/static/")`: your word |
+    //! | files in the program | `Build::options().file("app.js", bytes)` for each |
+    //! | a proxy before it all | `Build::options().manifest(…)` and `pass_conditions(true)` |
+    //! | a container or Nix | nothing: that all files carry one time is noticed |
+    //!
+    //! Where Redis is away nothing changes: this layer has nothing there.
 }
 
 pub mod operation {

@@ -82,7 +82,7 @@ pub(crate) struct Assets {
 // === impl AssetsTable ===
 
 impl AssetsTable {
-    /// The layer that it describes. An upstream judges conditions by itself, since its bodies come a long way.
+    /// The layer that it describes. An upstream makes its own tags and judges conditions by itself, since its bodies come a long way.
     pub(crate) fn layer(&self, has_upstream: bool) -> Result<Assets, Problem> {
         let mut layer = AssetsLayer::new().pass_conditions(has_upstream).pages(match self.pages {
             PagesWord::Leave => Pages::Leave,
@@ -98,18 +98,19 @@ impl AssetsTable {
         for rule in &self.rules {
             layer = layer.rule(rule.rule()?);
         }
-        let build = self.build()?;
+        let build = self.build(!has_upstream)?;
         if let Some(build) = &build {
             layer = layer.build(build.clone());
         }
         Ok(Assets { layer, build })
     }
 
-    fn build(&self) -> Result<Option<Build>, Problem> {
+    fn build(&self, tags: bool) -> Result<Option<Build>, Problem> {
         if self.dir.is_none() && self.manifest.is_empty() && self.trust.is_empty() {
             return Ok(None);
         }
-        let mut options = self.manifest.iter().fold(Build::options(), |options, path| options.manifest(path));
+        let mut options =
+            self.manifest.iter().fold(Build::options().tags(tags), |options, path| options.manifest(path));
         options = self.trust.iter().fold(options, |options, prefix| options.trust(prefix));
         if let Some(dir) = &self.dir {
             options = options.dir(dir);
@@ -125,7 +126,8 @@ impl AssetsTable {
 }
 
 fn unreadable(error: &BuildError) -> Problem {
-    Problem::new("[assets]", error.path().display(), error)
+    let why = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    Problem::new("[assets]", error.path().display(), why)
 }
 
 // === impl RuleTable ===
@@ -137,13 +139,13 @@ impl RuleTable {
         };
         let mut rule = Rule::new();
         if let Some(pattern) = &self.glob {
-            rule = rule.glob(pattern).map_err(|error| bad("glob", pattern, &error))?;
+            rule = rule.glob(pattern).map_err(|error| bad("glob", pattern, &error.why()))?;
         }
         if let Some(prefix) = &self.prefix {
             rule = rule.prefix(prefix);
         }
         if let Some(pattern) = &self.regex {
-            rule = rule.regex(pattern).map_err(|error| bad("regex", pattern, &error))?;
+            rule = rule.regex(pattern).map_err(|error| bad("regex", pattern, &error.why()))?;
         }
         if !self.extension.is_empty() {
             rule = rule.extension(&self.extension);
@@ -167,7 +169,7 @@ impl RuleTable {
         }
         if let Some(text) = &self.cdn_cache_control {
             let directives = directives("cdn_cache_control", text)?;
-            rule = rule.cdn(&directives).map_err(|error| bad("cdn_cache_control", text, &error))?;
+            rule = rule.cdn(&directives).map_err(|error| bad("cdn_cache_control", text, &error.why()))?;
         }
         if self.expires {
             rule = rule.expires();

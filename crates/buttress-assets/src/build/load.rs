@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use buttress_rfc9111::entity_tag::EntityTag;
 use foldhash::fast::RandomState;
@@ -15,7 +15,7 @@ use super::index::{Content, File, Files, Index, NotVouched, coding};
 use super::{BuildError, BuildOptions, Vouched};
 use crate::manifest::{Manifest, Output, Shape};
 use crate::name::{self, NameHash, NotAHash};
-use crate::tag::Hasher;
+use crate::tag::{Hasher, NO_TIME};
 use crate::verify::{Digest, Digests};
 
 /// Where build tools leave their manifests.
@@ -31,8 +31,6 @@ const USUAL: [&str; 10] = [
     "meta.json",
     "stats.json",
 ];
-/// Times up to here are what archives and package managers write for "none": ZIP's first is 1980-01-01.
-const NO_TIME: Duration = Duration::from_secs(315_619_200);
 const CHUNK: usize = 64 << 10;
 
 /// One file, read.
@@ -117,10 +115,13 @@ fn sidecars(dir: &Path, files: &mut Read) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Whether these times cannot tell one version of a file from the next.
+/// Whether these times cannot tell one version of a file from the next: none at all, or one whole second for all, as archives
+/// and reproducible builds write it. Files that were just written can share a tick of the clock; that is no whole second.
 fn says_nothing(times: &[SystemTime]) -> bool {
-    let none = SystemTime::UNIX_EPOCH + NO_TIME;
-    times.iter().any(|time| *time <= none) || times.len() > 1 && times.windows(2).all(|pair| pair[0] == pair[1])
+    let since = |time: &SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let is_whole = |time: &SystemTime| since(time).subsec_nanos() == 0;
+    times.iter().any(|time| since(time) <= NO_TIME)
+        || times.len() > 1 && times.iter().all(|time| *time == times[0] && is_whole(time))
 }
 
 // === Manifests ===

@@ -2,40 +2,35 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use buttress::assets::{AssetsLayer, Build};
 use bytes::Bytes;
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, LAST_MODIFIED};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 
-const SCRIPT: &str = "document.title = 'Buttress';\n";
-const STYLE: &str = "body { font-family: sans-serif }\n";
+/// Assets as a build leaves them: the script's name holds the MD5 of its content, the style's does not.
+const ASSETS: [(&str, &str, &str); 2] = [
+    ("/assets/app-cca18e5b02a2.js", "text/javascript", "document.title = 'Buttress';\n"),
+    ("/assets/plain.css", "text/css", "body { font-family: sans-serif }\n"),
+];
 
 const CHUNK: usize = 64 << 10;
 const CHUNKS: usize = 64;
 
 pub(super) fn routes() -> Router {
-    Router::new()
-        .route("/assets/app-5f2d9c81.js", get(script))
-        .route("/assets/plain.css", get(style))
-        .route("/big", get(big))
+    let assets = ASSETS.into_iter().fold(Router::new(), |router, (path, media_type, content)| {
+        router.route(path, get(move || async move { ([(CONTENT_TYPE, media_type)], content) }))
+    });
+    assets.layer(AssetsLayer::new().build(build())).route("/big", get(big))
 }
 
-/// The name holds a digest of the content: it may be kept for ever.
-async fn script() -> impl IntoResponse {
-    ([(CACHE_CONTROL, "public, max-age=31536000, immutable"), (CONTENT_TYPE, "text/javascript")], SCRIPT)
-}
-
-/// It may change under its name: kept, and asked about each time.
-async fn style(headers: HeaderMap) -> Response {
-    const TAG: &str = "\"plain-1\"";
-    let fields = [(CACHE_CONTROL, "no-cache"), (ETAG, TAG), (LAST_MODIFIED, "Thu, 01 Jan 2026 00:00:00 GMT")];
-    if headers.get(IF_NONE_MATCH).is_some_and(|tag| tag == TAG) {
-        return (StatusCode::NOT_MODIFIED, fields).into_response();
-    }
-    (fields, [(CONTENT_TYPE, "text/css")], STYLE).into_response()
+/// What the layer knows of them. It says what may be kept how long, and answers who has them already.
+fn build() -> Build {
+    let embedded =
+        ASSETS.into_iter().fold(Build::options(), |options, (path, _, content)| options.file(path, content.as_bytes()));
+    embedded.load().expect("nothing has to be read")
 }
 
 /// Four MiB, sent piece by piece.

@@ -29,8 +29,8 @@ pub(crate) fn curl_lines(base: &str) -> Vec<(String, &'static str)> {
         ),
         ("curl -s BASE/big -o /dev/null; curl -si BASE/big -H 'Range: bytes=0-31'", "206 out of the stored whole"),
         (
-            "curl -s BASE/assets/app-5f2d9c81.js; curl -sI BASE/assets/app-5f2d9c81.js",
-            "HEAD, answered from a stored GET",
+            "curl -s BASE/assets/app-cca18e5b02a2.js; curl -sI BASE/assets/app-cca18e5b02a2.js",
+            "immutable, since its name holds the MD5 of its content; HEAD, answered from a stored GET",
         ),
         (
             "curl -s BASE/assets/plain.css; curl -si BASE/assets/plain.css",

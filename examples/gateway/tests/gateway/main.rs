@@ -1,5 +1,6 @@
 //! The gateway as a process, between raw sockets: what goes in, what comes out, what reaches the upstream.
 
+mod assets;
 mod caching;
 mod endings;
 mod fleet;
