@@ -3,6 +3,7 @@
 //! | promise | test |
 //! |---|---|
 //! | hashed files of real builds never change, everything else may | `builds` |
+//! | each manifest lists what its tool wrote, with the name that it was made from | `manifests` |
 //! | a manifest that cannot be read is an error at start; reading again fails safely | `builds` |
 //! | a fallback page, an error, a replaced file is never kept as the asset it stands for | `serve_dir`, `visits` |
 //! | a 304 says what the 200 said; parts, codings and the whole have tags that fit | `serve_dir`, `cached` |
@@ -18,6 +19,7 @@
 mod bed;
 mod builds;
 mod cached;
+mod manifests;
 mod serve_dir;
 mod services;
 mod visits;
