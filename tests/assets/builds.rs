@@ -219,3 +219,45 @@ fn the_shapes_of_what_the_tools_wrote() {
         assert_eq!(Manifest::parse(&json).expect("a manifest").shape(), shape, "{manifest}");
     }
 }
+
+/// What a manifest lists may have kept the name of its source, however hashed that looks.
+#[test]
+fn names_that_were_so_before_the_build() {
+    for (manifest, json, files) in [
+        (
+            "meta.json",
+            r#"{"inputs": {}, "outputs": {"out/report-7f3a9c21.js": {"entryPoint": "src/report-7f3a9c21.ts"},
+                "out/report-7f3a9c21.js.map": {}, "out/logo-7f3a9c21.png": {"inputs": {"img/logo-7f3a9c21.png": {}}}}}"#,
+            &["report-7f3a9c21.js", "report-7f3a9c21.js.map", "logo-7f3a9c21.png"][..],
+        ),
+        (
+            ".vite/manifest.json",
+            r#"{"a.svg": {"file": "logo-7f3a9c21.svg", "src": "a.svg"},
+                "logo-7f3a9c21.svg": {"file": "logo-7f3a9c21.svg", "src": "logo-7f3a9c21.svg"}}"#,
+            &["logo-7f3a9c21.svg"],
+        ),
+        (
+            "stats.json",
+            r#"{"assets": [{"name": "main.js?5f2d9c81aa", "info": {"immutable": true}}, {"name": "a.5f2d9c81.png"},
+                {"name": "logo-7f3a9c21.png", "info": {"sourceFilename": "logo-7f3a9c21.png", "copied": true}}]}"#,
+            &["main.js", "logo-7f3a9c21.png"],
+        ),
+        (
+            "manifest.json",
+            r#"{"main.js": "/main.5f2d9c81.js", "logo-7f3a9c21.png": "/logo-7f3a9c21.png", "a.js": "/a.js?id=7f3a9c21"}"#,
+            &["logo-7f3a9c21.png", "a.js"],
+        ),
+        (
+            "rev-manifest.json", // what gulp-rev names by a hash of it, and rewrites afterwards
+            r#"{"site.css": "site-d41d8cd98f.css", "site.js": "site-0cc175b9c1.js"}"#,
+            &["site-d41d8cd98f.css", "site-0cc175b9c1.js"],
+        ),
+    ] {
+        let options = Build::options().file(manifest, json.as_bytes());
+        let options = files.iter().fold(options, |options, file| options.file(file, b"what is in it".as_slice()));
+        let build = options.load().unwrap_or_else(|error| panic!("{manifest}: {error}"));
+        for file in files {
+            assert_eq!(build.vouches_for(&format!("/{file}")), None, "{manifest}: {file}");
+        }
+    }
+}

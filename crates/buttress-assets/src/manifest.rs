@@ -80,8 +80,8 @@ impl Manifest {
     /// Reads a manifest. What is not known of its shape is ignored.
     ///
     /// # Errors
-    /// If it is no JSON object of a known [`Shape`], lists nothing, is longer than 64 MiB or lists more than 1,000,000 files,
-    /// or if an entry is not as its shape has it or names what cannot be a file below a root: a path with `..`, a query, a
+    /// If it is no JSON object of a known [`Shape`], lists nothing, is longer than 64 MiB or lists more than 200,000 files,
+    /// or if an entry is not as its shape has it or names what cannot be a file below a root: a path with `..`, a
     /// backslash or a control character.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         if json.len() > MOST_BYTES {

@@ -13,6 +13,7 @@ use walkdir::WalkDir;
 
 use super::index::{Content, File, Files, Index, NotVouched, coding};
 use super::{BuildError, BuildOptions, Vouched};
+use crate::kind;
 use crate::manifest::{Manifest, Output, Shape};
 use crate::name::{self, NameHash, NotAHash};
 use crate::tag::{Hasher, NO_TIME};
@@ -184,24 +185,24 @@ fn list(manifest: &Manifest, files: &Read, options: &BuildOptions, listed: &mut 
 }
 
 /// Whether a tool's hash covers all that is served under the name, so that the name changes when the content does. As measured
-/// with the builds under `tests/assets`:
+/// with the builds under `tests/assets`, or read in the tools' sources:
 ///
 /// - Vite and webpack name a source map after its script, and a comment in a source changes the map alone;
-/// - Phoenix and gulp-rev hash a style before they write the hashed names of other files into it.
+/// - Phoenix, gulp-rev and older Propshaft hash a style before they write the hashed names of other files into it.
 ///
 /// What is left out here may still be vouched for by its content.
 fn covers(shape: Shape, path: &str, judged: &Judged) -> bool {
-    let is_map = path.ends_with(".map");
-    match shape {
-        Shape::Phoenix => false,
-        Shape::Map => !is_map && !matches!(judged, Judged::Hashed(Some(GULP_REV)) | Judged::Likely(GULP_REV, _)),
-        Shape::Vite | Shape::WebpackStats => !is_map,
-        Shape::Django | Shape::Esbuild | Shape::Propshaft => true,
+    let is = |extension: &str| kind::extension(path).is_some_and(|found| found.eq_ignore_ascii_case(extension));
+    match (shape, judged) {
+        (Shape::Django | Shape::Esbuild | Shape::Propshaft, _) => true,
+        (Shape::Phoenix, _) => false,
+        // Such a map tells not whose it is; these two write a hyphen, gulp-rev and ten digits.
+        (Shape::Map, Judged::Hashed(Some((Some('-'), length))) | Judged::Likely((Some('-'), length), _)) => {
+            !is("map") && !is("css") && *length != 10
+        }
+        (Shape::Map | Shape::Vite | Shape::WebpackStats, _) => !is("map"),
     }
 }
-
-/// How gulp-rev names files: a hyphen and ten digits.
-const GULP_REV: Form = (Some('-'), 10);
 
 /// How a tool writes a hash: what stands before it, and its length.
 type Form = (Option<char>, usize);

@@ -49,7 +49,7 @@ pub enum ManifestError {
         /// Its length.
         bytes: usize,
     },
-    /// It lists more than 1,000,000 files.
+    /// It lists more than 200,000 files.
     TooMany,
     /// It is not built as any known manifest is.
     UnknownShape {

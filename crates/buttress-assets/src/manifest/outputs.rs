@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::path::below_root;
+use super::path::{below_root, without_query};
 use super::{ManifestError, Output, Shape};
 
 /// More are refused.
-pub(super) const MOST_OUTPUTS: usize = 1_000_000;
+pub(super) const MOST_OUTPUTS: usize = 200_000;
 
 /// The files that were found so far, by their paths.
 pub(super) struct Outputs {
@@ -45,7 +45,9 @@ impl Outputs {
         source: Option<&str>,
         immutable: Option<bool>,
     ) -> Result<(), ManifestError> {
+        let (path, has_query) = without_query(path);
         let path = below_root(path, self.shape)?;
+        let immutable = if has_query { Some(false) } else { immutable };
         if self.found.len() == MOST_OUTPUTS && !self.found.contains_key(&path) {
             return Err(ManifestError::TooMany);
         }

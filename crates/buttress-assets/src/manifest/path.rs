@@ -7,7 +7,6 @@ pub(super) fn below_root(written: &str, shape: Shape) -> Result<Box<str>, Manife
     let fault = |why| Err(ManifestError::path(written, why));
     let path = without_host(written);
     match path {
-        _ if path.contains('?') => return fault("has a query"),
         _ if path.contains('\\') => return fault("has a backslash"),
         _ if path.chars().any(char::is_control) => return fault("has a control character"),
         _ if path.ends_with('/') => return fault("names a directory"),
@@ -23,6 +22,12 @@ pub(super) fn below_root(written: &str, shape: Shape) -> Result<Box<str>, Manife
         segments if segments.iter().any(|segment| is_parent(segment)) => fault("leads out of it"),
         segments => Ok(segments.join("/").into()),
     }
+}
+
+/// A path without the query behind it, and whether it had one: webpack can write the hash there (`main.js?5f2d9c81`), and then
+/// the file is always the same.
+pub(super) fn without_query(written: &str) -> (&str, bool) {
+    written.split_once('?').map_or((written, false), |(path, _)| (path, true))
 }
 
 /// Whether a tool counts from the directory that it ran in, so that paths may begin with `..`: Phoenix runs esbuild in

@@ -140,6 +140,14 @@ fn a_tool_may_write_beside_where_it_ran() {
     assert_eq!(parsed(stats).1, ["index.html"]);
 }
 
+/// The hash is in the query, and the file's name is always the same.
+#[test]
+fn a_hash_in_a_query_is_none_of_the_names() {
+    let stats = r#"{ "assets": [{ "name": "main.js?5f2d9c81aa", "info": { "immutable": true } }] }"#;
+    assert_eq!(parsed(stats).1, ["main.js, may change"]);
+    assert_eq!(parsed(r#"{ "/js/a.js": "/js/a.js?id=1a" }"#).1, ["js/a.js of /js/a.js, may change"]);
+}
+
 #[test]
 fn what_is_no_path_is_refused() {
     for (written, why) in [
@@ -150,7 +158,6 @@ fn what_is_no_path_is_refused() {
         ("https://cdn.example/../a.js", "leads out of it"),
         ("a\0.js", "has a control character"),
         ("x\\a.js", "has a backslash"),
-        ("/js/a.js?id=1a2b", "has a query"),
         ("x/a.js/", "names a directory"),
         ("https://a.js", "is empty"),
         ("/./a/.", ""),
@@ -183,7 +190,6 @@ fn an_error_says_what_is_the_matter_and_where() {
         ),
         (r#"{ "a.js": "a-1.js", "b.js": 7 }"#, r#"no entry of a manifest of names: "b.js" is 7"#),
         (r#"{ "assets": [{ "name": 7 }] }"#, r#"no entry of a manifest of webpack: "assets" is [{ "name": 7 }]"#),
-        (r#"{ "/js/a.js": "/js/a.js?id=1a" }"#, r#""/js/a.js?id=1a" is no path below the build: it has a query"#),
     ] {
         let error = Manifest::parse(json.as_bytes()).expect_err(json);
         assert_eq!(error.to_string(), expected, "{json}");
@@ -222,8 +228,6 @@ fn what_is_too_much_is_refused() {
         format!(r#"{{"assets":[{}]}}"#, names.join(","))
     };
     assert_eq!(Manifest::parse(list(outputs::MOST_OUTPUTS + 1).as_bytes()), Err(ManifestError::TooMany));
-    let most = Manifest::parse(list(outputs::MOST_OUTPUTS).as_bytes());
-    assert_eq!(most.map(|manifest| manifest.outputs().len()), Ok(outputs::MOST_OUTPUTS));
 }
 
 #[test]
