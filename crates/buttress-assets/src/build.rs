@@ -15,6 +15,7 @@
 
 mod error;
 mod index;
+mod listed;
 mod load;
 
 use std::borrow::Cow;

@@ -17,16 +17,22 @@
 //! # Ok::<(), buttress_assets::RuleError>(())
 //! ```
 
+mod condition;
+mod error;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_rfc9111::{CacheControl, ResponseDirectives};
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobBuilder;
 use http::header::{CDN_CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use regex::Regex;
+
+use condition::Condition;
+pub use error::RuleError;
 
 use crate::kind::Kind;
 use crate::served::Served;
@@ -37,7 +43,7 @@ use crate::served::Served;
 #[must_use]
 pub struct Rule {
     name: Option<Box<str>>,
-    tests: Vec<Test>,
+    conditions: Vec<Condition>,
     pub(crate) effect: Effect,
     pub(crate) mode: Mode,
     pub(crate) even_if_authorized: bool,
@@ -61,13 +67,6 @@ pub enum Mode {
     Remove,
 }
 
-/// Why a rule cannot be made.
-#[derive(Debug)]
-pub struct RuleError {
-    pattern: String,
-    why: String,
-}
-
 /// What a rule says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Effect {
@@ -80,18 +79,6 @@ pub(crate) struct Effect {
     max_age: Option<Duration>,
 }
 
-#[derive(Clone)]
-enum Test {
-    Closure(Arc<dyn Fn(&Served<'_>) -> bool + Send + Sync>),
-    Extension(Vec<Box<str>>),
-    Glob(GlobMatcher),
-    MediaType(Vec<Box<str>>),
-    Method(Vec<Method>),
-    Prefix(Box<str>),
-    Regex(Regex),
-    Vouched,
-}
-
 // === impl Rule ===
 
 impl Rule {
@@ -99,7 +86,7 @@ impl Rule {
     pub fn new() -> Self {
         Self {
             name: None,
-            tests: Vec::new(),
+            conditions: Vec::new(),
             effect: Effect::default(),
             mode: Mode::IfAbsent,
             even_if_authorized: false,
@@ -125,12 +112,12 @@ impl Rule {
     pub fn glob(self, pattern: &str) -> Result<Self, RuleError> {
         let glob = GlobBuilder::new(pattern).literal_separator(true).build();
         let glob = glob.map_err(|error| RuleError::new(pattern, error.kind()))?;
-        Ok(self.test(Test::Glob(glob.compile_matcher())))
+        Ok(self.with(Condition::Glob(glob.compile_matcher())))
     }
 
     /// The decoded path begins so.
     pub fn prefix(self, prefix: &str) -> Self {
-        self.test(Test::Prefix(prefix.into()))
+        self.with(Condition::Prefix(prefix.into()))
     }
 
     /// The decoded path matches a regular expression, anywhere unless it is anchored. Linear in the path's length.
@@ -139,13 +126,13 @@ impl Rule {
     /// If the expression is malformed or too large.
     pub fn regex(self, pattern: &str) -> Result<Self, RuleError> {
         let regex = Regex::new(pattern).map_err(|error| RuleError::new(pattern, error))?;
-        Ok(self.test(Test::Regex(regex)))
+        Ok(self.with(Condition::Regex(regex)))
     }
 
     /// The path's extension is one of these, in any case; and the media type does not say that it is something else.
     pub fn extension<E: AsRef<str>>(self, extensions: impl IntoIterator<Item = E>) -> Self {
         let all = extensions.into_iter().map(|extension| extension.as_ref().trim_start_matches('.').into());
-        self.test(Test::Extension(all.collect()))
+        self.with(Condition::Extension(all.collect()))
     }
 
     /// The response is one of these kinds.
@@ -159,7 +146,7 @@ impl Rule {
     /// promises does not matter then.
     pub fn media_type<M: AsRef<str>>(mut self, media_types: impl IntoIterator<Item = M>) -> Self {
         self.any_type = true;
-        self.test(Test::MediaType(media_types.into_iter().map(|one| one.as_ref().into()).collect()))
+        self.with(Condition::MediaType(media_types.into_iter().map(|one| one.as_ref().into()).collect()))
     }
 
     /// The response's status is this one. Without it, or [`statuses`](Self::statuses), a rule is for successes alone.
@@ -177,17 +164,17 @@ impl Rule {
     /// The request's method is one of these. Without it a rule is for GET and HEAD.
     pub fn method(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.any_method = true;
-        self.test(Test::Method(methods.into_iter().collect()))
+        self.with(Condition::Method(methods.into_iter().collect()))
     }
 
     /// Somebody [vouches](crate::Vouched) that what is under this name never changes.
     pub fn vouched(self) -> Self {
-        self.test(Test::Vouched)
+        self.with(Condition::Vouched)
     }
 
     /// A closure says so. It is asked for each response that the conditions before it let through.
     pub fn when(self, closure: impl Fn(&Served<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.test(Test::Closure(Arc::new(closure)))
+        self.with(Condition::Closure(Arc::new(closure)))
     }
 
     // --- effects ---
@@ -240,8 +227,8 @@ impl Rule {
         self
     }
 
-    fn test(mut self, test: Test) -> Self {
-        self.tests.push(test);
+    fn with(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
         self
     }
 
@@ -254,7 +241,7 @@ impl Rule {
             && self.statuses.contains(&served.status.as_u16())
             && (self.any_method || served.is_read)
             && (self.any_type || served.agrees)
-            && self.tests.iter().all(|test| test.holds(served))
+            && self.conditions.iter().all(|condition| condition.holds(served))
     }
 
     /// How long from now `Expires` lies, if it is wanted and `max-age` says so.
@@ -280,76 +267,3 @@ impl fmt::Display for Rule {
         }
     }
 }
-
-// === impl Test ===
-
-impl Test {
-    fn holds(&self, served: &Served<'_>) -> bool {
-        match self {
-            Self::Closure(closure) => closure(served),
-            Self::Extension(all) => {
-                served.extension().is_some_and(|found| all.iter().any(|one| one.eq_ignore_ascii_case(found)))
-            }
-            Self::Glob(glob) => glob.is_match(served.path()),
-            Self::MediaType(all) => served.media_type().is_some_and(|found| all.iter().any(|one| is_of(one, found))),
-            Self::Method(methods) => methods.contains(served.method()),
-            Self::Prefix(prefix) => served.path().starts_with(&**prefix),
-            Self::Regex(regex) => regex.is_match(served.path()),
-            Self::Vouched => served.vouched().is_some(),
-        }
-    }
-}
-
-impl fmt::Debug for Test {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closure(_) => f.write_str("a closure"),
-            Self::Extension(all) => write!(f, "extension {all:?}"),
-            Self::Glob(glob) => write!(f, "glob {}", glob.glob()),
-            Self::MediaType(all) => write!(f, "media type {all:?}"),
-            Self::Method(methods) => write!(f, "method {methods:?}"),
-            Self::Prefix(prefix) => write!(f, "prefix {prefix}"),
-            Self::Regex(regex) => write!(f, "regex {regex}"),
-            Self::Vouched => f.write_str("vouched for"),
-        }
-    }
-}
-
-/// Whether a media type is in a range such as `image/*`.
-fn is_of(range: &str, found: &str) -> bool {
-    match range.strip_suffix('*') {
-        Some(top) => found.get(..top.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(top)),
-        None => range.eq_ignore_ascii_case(found),
-    }
-}
-
-// === impl RuleError ===
-
-impl RuleError {
-    /// The pattern or value that cannot be used.
-    #[must_use]
-    pub fn pattern(&self) -> &str {
-        &self.pattern
-    }
-
-    /// What is wrong with it, in one line.
-    #[must_use]
-    pub fn why(&self) -> &str {
-        &self.why
-    }
-
-    fn new(pattern: &str, why: impl fmt::Display) -> Self {
-        // A regular expression's error is a picture of several lines; the last one says it.
-        let why = why.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Self { pattern: pattern.to_owned(), why }
-    }
-}
-
-impl fmt::Display for RuleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.pattern, self.why)
-    }
-}
-
-impl std::error::Error for RuleError {}

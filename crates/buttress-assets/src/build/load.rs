@@ -1,6 +1,6 @@
-//! Reading a build: files, manifests, and who vouches for what.
+//! Reading a build: files, manifests, and the table that is made of them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use http::HeaderValue;
 use walkdir::WalkDir;
 
 use super::index::{Content, File, Files, Index, NotVouched, coding};
+use super::listed::Listed;
 use super::{BuildError, BuildOptions, Vouched};
-use crate::kind;
-use crate::manifest::{Manifest, Output, Shape};
-use crate::name::{self, NameHash, NotAHash};
+use crate::manifest::Manifest;
+use crate::name;
 use crate::tag::{Hasher, NO_TIME};
 use crate::verify::{Digest, Digests};
 
@@ -36,17 +36,14 @@ const CHUNK: usize = 64 << 10;
 
 /// One file, read.
 #[derive(Debug)]
-struct Found {
+pub(super) struct Found {
     content: Content,
     verified: Option<Digest>,
     modified: Option<SystemTime>,
 }
 
 /// What was read, by the paths below the build's root.
-type Read = BTreeMap<String, Found>;
-
-/// What a manifest says of one path below the root.
-type Listed = HashMap<String, Result<Vouched, NotVouched>>;
+pub(super) type Read = BTreeMap<String, Found>;
 
 pub(super) fn index(options: &BuildOptions) -> Result<Index, BuildError> {
     if options.dir.is_none() && options.manifests.is_empty() && options.files.is_empty() && options.trusted.is_empty() {
@@ -62,14 +59,15 @@ pub(super) fn index(options: &BuildOptions) -> Result<Index, BuildError> {
     if let Some(dir) = &options.dir {
         walk(dir, options.tags, &mut files)?;
     }
-    let (mut listed, mut missing) = (Listed::new(), Vec::new());
+    let mut listed = Listed::default();
     for manifest in manifests(options, &files)? {
-        list(&manifest, &files, options, &mut listed, &mut missing);
+        listed.add(&manifest, &files, &options.at);
     }
     let times: Vec<_> = files.values().filter_map(|found| found.modified).collect();
     let one_mtime = options.one_mtime.unwrap_or_else(|| says_nothing(&times));
     let trusted = options.trusted.iter().map(|prefix| prefix.as_str().into()).collect();
-    let mut index = Index::new(table(files, listed, options), trusted);
+    let Listed { paths, missing } = listed;
+    let mut index = Index::new(table(files, paths, options), trusted);
     (index.one_mtime, index.missing) = (one_mtime, missing);
     Ok(index)
 }
@@ -158,106 +156,9 @@ fn parse(path: &Path, json: &[u8]) -> Result<Manifest, BuildError> {
     Manifest::parse(json).map_err(|error| BuildError::manifest(path, error))
 }
 
-/// Adds what a manifest says. A tool's output is believed to be hashed when its name says so, or when it is the name of the
-/// source with something added that is as long as what the tool adds elsewhere.
-fn list(manifest: &Manifest, files: &Read, options: &BuildOptions, listed: &mut Listed, missing: &mut Vec<Box<str>>) {
-    let outputs: Vec<_> = manifest.outputs().iter().map(|output| (output, judge(output, manifest.shape()))).collect();
-    let sure = outputs.iter().filter_map(|(_, judged)| match judged {
-        Judged::Hashed(form) => *form,
-        _ => None,
-    });
-    let forms: HashSet<_> = sure.collect();
-    for (output, judged) in outputs {
-        let vouched = match judged {
-            Judged::Likely(form, why) if !forms.contains(&form) => Err(NotVouched::Name(why)),
-            Judged::Not(why) => Err(NotVouched::Name(why)),
-            _ if !covers(manifest.shape(), output.path(), &judged) => Err(NotVouched::Uncovered),
-            _ => Ok(Vouched::Manifest(manifest.shape())),
-        };
-        match place(output.path(), files, options) {
-            None => missing.push(output.path().into()),
-            Some(path) => {
-                let known = listed.entry(path).or_insert(vouched);
-                *known = known.or(vouched);
-            }
-        }
-    }
-}
-
-/// Whether a tool's hash covers all that is served under the name, so that the name changes when the content does. As measured
-/// with the builds under `tests/assets`, or read in the tools' sources:
-///
-/// - Vite and webpack name a source map after its script, and a comment in a source changes the map alone;
-/// - Phoenix, gulp-rev and older Propshaft hash a style before they write the hashed names of other files into it.
-///
-/// What is left out here may still be vouched for by its content.
-fn covers(shape: Shape, path: &str, judged: &Judged) -> bool {
-    let is = |extension: &str| kind::extension(path).is_some_and(|found| found.eq_ignore_ascii_case(extension));
-    match (shape, judged) {
-        (Shape::Django | Shape::Esbuild | Shape::Propshaft, _) => true,
-        (Shape::Phoenix, _) => false,
-        // Such a map tells not whose it is; these two write a hyphen, gulp-rev and ten digits.
-        (Shape::Map, Judged::Hashed(Some((Some('-'), length))) | Judged::Likely((Some('-'), length), _)) => {
-            !is("map") && !is("css") && *length != 10
-        }
-        (Shape::Map | Shape::Vite | Shape::WebpackStats, _) => !is("map"),
-    }
-}
-
-/// How a tool writes a hash: what stands before it, and its length.
-type Form = (Option<char>, usize);
-
-enum Judged {
-    Hashed(Option<Form>),
-    /// It is where a hash would be, and could be something else.
-    Likely(Form, NotAHash),
-    Not(NotAHash),
-}
-
-fn judge(output: &Output, shape: Shape) -> Judged {
-    let file = file_name(output.path());
-    match output.immutable() {
-        Some(true) => return Judged::Hashed(None),
-        Some(false) => return Judged::Not(NotAHash::SameAsSource),
-        None => {}
-    }
-    let form = |hash: NameHash<'_>| (hash.separator, hash.text.len());
-    let by_looks = || name::hash_in(file).map(form);
-    match output.source().map_or(Ok(None), |source| name::hash_added(file, file_name(source))) {
-        // A map from names to names has no other name for a chunk than its own; where a source is told, this is it.
-        Err(NotAHash::SameAsSource) if shape == Shape::Map => match by_looks() {
-            Ok(form) => Judged::Likely(form, NotAHash::SameAsSource),
-            Err(why) => Judged::Not(why),
-        },
-        Err(why) => Judged::Not(why),
-        Ok(None) => by_looks().map_or_else(Judged::Not, |form| Judged::Hashed(Some(form))),
-        Ok(Some(hash)) => match name::looks(hash.text) {
-            Ok(()) => Judged::Hashed(Some(form(hash))),
-            Err(why @ (NotAHash::Words | NotAHash::Digits)) => Judged::Likely(form(hash), why),
-            Err(why) => Judged::Not(why),
-        },
-    }
-}
-
-/// Where an output lies below the root. Tools write it from where they ran, or as the URL they expect; the longest end of it
-/// that is a file is meant. Without files it is taken as it stands.
-fn place(output: &str, files: &Read, options: &BuildOptions) -> Option<String> {
-    if files.is_empty() {
-        let at = options.at.trim_start_matches('/');
-        return Some(output.strip_prefix(at).unwrap_or(output).to_owned());
-    }
-    let mut rest = output;
-    loop {
-        if files.contains_key(rest) {
-            return Some(rest.to_owned());
-        }
-        rest = rest.split_once('/')?.1;
-    }
-}
-
 // === The table ===
 
-fn table(files: Read, mut listed: Listed, options: &BuildOptions) -> Files {
+fn table(files: Read, mut listed: HashMap<String, Result<Vouched, NotVouched>>, options: &BuildOptions) -> Files {
     let url = |path: &str| format!("{}{path}", options.at).into_boxed_str();
     let mut table = Files::with_capacity_and_hasher(files.len(), RandomState::default());
     let mut coded = Vec::new();
@@ -307,7 +208,7 @@ fn vouched(
     }
 }
 
-fn file_name(path: &str) -> &str {
+pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
