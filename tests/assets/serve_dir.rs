@@ -56,7 +56,14 @@ async fn a_fallback_page_is_never_kept_as_the_asset_that_it_stands_for() {
     let site = Site::over(layer.layer(files));
     assert!(site.get("/assets/app-0cc175b9c0f1.js", "").await.is_immutable());
     // As on a server that the next version has not reached yet.
-    for path in ["/assets/index-DA15JTLU.js", "/assets/index-DA15JTLU.css", "/assets/x.wasm", "/deep/link"] {
+    for path in [
+        "/assets/index-DA15JTLU.js",
+        "/assets/index-DA15JTLU%2Ejs",
+        "/assets/index-DA15JTLU.%6As",
+        "/assets/index-DA15JTLU.css",
+        "/assets/x.wasm",
+        "/deep/link",
+    ] {
         let page = site.get(path, "").await;
         assert_eq!((page.status, page.cache_control().as_str()), (200, "no-cache"), "{path}");
         let tag = format!("If-None-Match: {}", page.field("etag"));

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::SystemTime;
 
 use buttress_rfc9111::date;
-use buttress_rfc9111::vary::VaryFields;
 use http::header::{CACHE_CONTROL, CDN_CACHE_CONTROL, EXPIRES, HeaderMap, HeaderName, PRAGMA, VARY};
 use http::{Method, StatusCode};
 
@@ -67,8 +66,13 @@ pub(crate) fn decide<'a>(rules: &'a [Rule], served: &Served<'_>) -> Verdict<'a> 
 
 /// Whether a response varies by who asks, so that whatever is said of it would be said of one person's.
 fn is_personal(headers: &HeaderMap) -> bool {
-    let vary = VaryFields::of(headers);
-    vary.never_matches().is_some() || vary.names().any(|name| matches!(name, "authorization" | "cookie"))
+    let is = |name: &[u8], word: &str| name.eq_ignore_ascii_case(word.as_bytes());
+    vary_names(headers).any(|name| is(name, "*") || is(name, "authorization") || is(name, "cookie"))
+}
+
+fn vary_names(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(VARY).into_iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 /// Whether the content of a response may be read to make a tag of it: complete, and not too long.
@@ -118,11 +122,8 @@ fn silence(headers: &mut HeaderMap) {
 
 /// Adds a name to `Vary`, unless it stands there or everything does.
 pub(crate) fn merge_vary(headers: &mut HeaderMap, name: &HeaderName) {
-    let mut names = headers.get_all(VARY).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let is_there = names.any(|found| {
-        let found = found.trim_ascii();
-        found == b"*" || found.eq_ignore_ascii_case(name.as_str().as_bytes())
-    });
+    let is_there =
+        vary_names(headers).any(|found| found == b"*" || found.eq_ignore_ascii_case(name.as_str().as_bytes()));
     if !is_there {
         headers.append(VARY, name.clone().into());
     }

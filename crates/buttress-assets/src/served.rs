@@ -39,7 +39,6 @@ pub struct Served<'a> {
     pub(crate) file: Option<&'a File>,
     pub(crate) vouched: Option<Vouched>,
     path: Cow<'a, str>,
-    extension: Option<&'a str>,
     media_type: Option<&'a str>,
     kind: Option<Kind>,
 }
@@ -56,11 +55,10 @@ impl<'a> Served<'a> {
         index: Option<&'a Index>,
     ) -> Self {
         let fields = Fields::of(headers);
-        let extension = kind::extension(asked.uri.path());
-        let media_type = fields.content_type.and_then(|value| kind::essence(value.as_bytes()));
-        let (agrees, kind) = kind::of(extension, media_type);
-        let length = whole_length(status, &fields, exact);
         let path = crate::build::decoded(asked.uri.path());
+        let media_type = fields.content_type.and_then(|value| kind::essence(value.as_bytes()));
+        let (agrees, kind) = kind::of(kind::extension(&path), media_type);
+        let length = whole_length(status, &fields, exact);
         let known = index.and_then(|index| index.file(&path));
         let file = known.filter(|file| is_that_file(file, &fields, length));
         let vouched = match known {
@@ -68,21 +66,7 @@ impl<'a> Served<'a> {
             None => index.and_then(|index| index.vouches_for(&path)),
         };
         let is_read = matches!(asked.method, Method::GET | Method::HEAD);
-        Self {
-            asked,
-            status,
-            headers,
-            fields,
-            length,
-            is_read,
-            agrees,
-            file,
-            vouched,
-            path,
-            extension,
-            media_type,
-            kind,
-        }
+        Self { asked, status, headers, fields, length, is_read, agrees, file, vouched, path, media_type, kind }
     }
 
     /// The request's method.
@@ -106,7 +90,7 @@ impl<'a> Served<'a> {
     /// The extension of the path, as written.
     #[must_use]
     pub fn extension(&self) -> Option<&str> {
-        self.extension
+        kind::extension(&self.path)
     }
 
     /// The response's status.
