@@ -116,7 +116,7 @@ impl Build {
     #[must_use]
     pub fn count(&self) -> (usize, usize) {
         let index = self.index();
-        (index.files().count(), index.files().filter(|(_, file)| file.vouched.is_ok()).count())
+        (index.files().count(), index.files().filter(|file| file.vouched.is_ok()).count())
     }
 
     /// Whether times of modification say nothing; see [`BuildOptions::one_mtime`].

@@ -62,12 +62,9 @@ impl Index {
         Self { one_mtime: false, missing: Vec::new(), files, trusted }
     }
 
-    /// What is known of what is served under this path, decoded. A directory is served by its `index.html`.
+    /// What is known of what is served under this path, decoded.
     pub(crate) fn file(&self, path: &str) -> Option<&File> {
-        match path.ends_with('/') {
-            false => self.files.get(path),
-            true => self.files.get(&*format!("{path}index.html")),
-        }
+        self.files.get(path)
     }
 
     pub(crate) fn vouches_for(&self, path: &str) -> Option<Vouched> {
@@ -85,8 +82,9 @@ impl Index {
             && hash_in(path.rsplit('/').next().unwrap_or(path)).is_ok()
     }
 
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &File)> {
-        self.files.iter().map(|(path, file)| (&**path, file))
+    /// The files; directories, which stand for their `index.html`, are not counted again.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|(path, _)| !path.ends_with('/')).map(|(_, file)| file)
     }
 }
 

@@ -179,6 +179,10 @@ fn table(files: Read, mut listed: HashMap<String, Result<Vouched, NotVouched>>, 
             file.coded.push((coding, content));
         }
     }
+    // A directory is served by its page.
+    let pages = table.iter().filter_map(|(path, file)| Some((path.strip_suffix("index.html")?.into(), file.clone())));
+    let pages: Vec<(Box<str>, File)> = pages.filter(|(dir, _): &(Box<str>, _)| dir.ends_with('/')).collect();
+    table.extend(pages);
     table
 }
 
