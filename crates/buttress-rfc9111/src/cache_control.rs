@@ -12,7 +12,7 @@
 //! | `no-cache=`, `private=` with an empty or malformed list | without a list, so all fields |
 //! | any other directive with an argument | without its argument |
 //!
-//! [`CacheControl`] is the counterpart for authors: built, or read strictly, and written again.
+//! [`CacheControl`] is the counterpart for authors: built, or read strictly, and written again. Each converts into the other.
 //!
 //! ```
 //! use std::time::Duration;
@@ -35,6 +35,7 @@ mod request;
 mod response;
 mod directive;
 mod field;
+mod conversion;
 mod error;
 
 use std::time::Duration;
@@ -85,7 +86,12 @@ impl FieldNames {
 
     /// Names separated by commas; an empty or a malformed list is no list.
     pub(crate) fn from_list(text: &[u8]) -> Self {
-        list_of_names(text).filter(|names| !names.is_empty()).map_or(Self::All, Self::Listed)
+        list_of_names(text).map_or(Self::All, Self::of)
+    }
+
+    /// These fields; none are no list.
+    fn of(names: Vec<HeaderName>) -> Self {
+        if names.is_empty() { Self::All } else { Self::Listed(names) }
     }
 
     /// Keeps the more restrictive of what is there and `other`: all beats a list, two lists become one.

@@ -7,7 +7,7 @@ use http::HeaderName;
 
 use super::error::{CacheControlError, Why};
 use super::lexer::{is_token, quoted};
-use super::{Extension, FieldNames, list_of_names, parse_delta};
+use super::{Extension, FieldNames, MAX_DELTA, list_of_names, parse_delta};
 
 /// One directive of a [`CacheControl`](super::CacheControl).
 ///
@@ -94,26 +94,23 @@ impl Directive {
 
     /// Reads the first directive of a text strictly, and what follows it. `None` if there is no more.
     pub(super) fn first(text: &[u8]) -> Option<Result<(Self, &[u8]), CacheControlError>> {
-        let text = text.trim_ascii_start();
-        let (name, rest) = text.split_at(text.iter().position(|byte| !is_token(&[*byte])).unwrap_or(text.len()));
-        let end = text.iter().position(|byte| *byte == b',').unwrap_or(text.len());
-        match (name, rest) {
-            ([], []) => None,
-            ([], [b',', rest @ ..]) => Self::first(rest),
-            ([], _) => Some(Err(CacheControlError::new(&text[..end], Why::Name))),
-            (name, rest) => Some(Self::after(name, rest).map_err(|why| CacheControlError::new(&text[..end], why))),
-        }
+        // Empty elements are skipped (RFC 9110 section 5.6.1.2), however many there are.
+        let start = text.iter().position(|byte| *byte != b',' && !byte.is_ascii_whitespace())?;
+        let text = &text[start..];
+        let (name, rest) = token(text);
+        let read = if name.is_empty() { Err(Why::Name) } else { Self::after(name, rest) };
+        Some(read.map_err(|why| CacheControlError::new(whole(text), why)))
     }
 
     fn after<'a>(name: &[u8], rest: &'a [u8]) -> Result<(Self, &'a [u8]), Why> {
+        let is_bare = !rest.starts_with(b"=\"");
         let (argument, rest) = match rest {
             [b'=', b'"', rest @ ..] => {
                 let (text, rest) = quoted(rest).ok_or(Why::Quote)?;
                 (Some(text), rest)
             }
             [b'=', rest @ ..] => {
-                let end = rest.iter().position(|byte| !is_token(&[*byte])).unwrap_or(rest.len());
-                let (text, rest) = rest.split_at(end);
+                let (text, rest) = token(rest);
                 (Some(text.into()), rest)
             }
             rest => (None, rest),
@@ -123,6 +120,9 @@ impl Directive {
             [b',', rest @ ..] => rest,
             _ => return Err(Why::Rest),
         };
+        if is_bare && argument.as_deref() == Some(b"") {
+            return Err(Why::Empty);
+        }
         let name = std::str::from_utf8(name).map_err(|_| Why::Name)?.to_ascii_lowercase();
         Ok((Self::of(&name, argument.as_deref())?, rest))
     }
@@ -157,6 +157,19 @@ impl Directive {
         }
     }
 
+    /// What a lenient reader kept as unknown: it may well be a directive of the other direction, whose argument that reader
+    /// did not look at. A malformed one is read [as the readers of its direction do](super).
+    pub(super) fn of_extension(extension: &Extension) -> Self {
+        let name = extension.name();
+        let restrictive = || match name {
+            "max-stale" => Ok(Self::MaxStale(Some(Duration::ZERO))),
+            "min-fresh" => Ok(Self::MinFresh(MAX_DELTA)),
+            name => Self::of(name, None).or_else(|_| Self::of(name, Some(b"0"))),
+        };
+        let known = Self::of(name, extension.value()).or_else(|_| restrictive());
+        known.unwrap_or_else(|_| Self::Extension(extension.clone()))
+    }
+
     pub(super) fn argument(&self) -> Written<'_> {
         match self {
             Self::MaxAge(time)
@@ -184,6 +197,23 @@ impl Directive {
             Written::Fields(names) => quote(joined(names).as_bytes(), out),
         }
     }
+}
+
+/// The token that a text begins with, and the rest.
+fn token(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().take_while(|byte| is_token(&[**byte])).count())
+}
+
+/// The first element of a list, up to the comma that is not quoted.
+fn whole(list: &[u8]) -> &[u8] {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let end = list.iter().position(|byte| {
+        let is_end = *byte == b',' && !is_quoted;
+        is_quoted ^= *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && is_quoted && !is_escaped;
+        is_end
+    });
+    &list[..end.unwrap_or(list.len())]
 }
 
 pub(super) fn joined(names: &[HeaderName]) -> String {

@@ -13,6 +13,7 @@ pub struct CacheControlError {
 pub(super) enum Why {
     Argument,
     Character,
+    Empty,
     Fields,
     Key,
     Known,
@@ -28,10 +29,14 @@ pub(super) enum Why {
 
 impl CacheControlError {
     pub(super) fn new(directive: &[u8], why: Why) -> Self {
-        Self { directive: String::from_utf8_lossy(directive.trim_ascii()).into(), why }
+        let mut text = String::new();
+        for character in String::from_utf8_lossy(directive.trim_ascii()).chars() {
+            if character.is_control() { text.extend(character.escape_default()) } else { text.push(character) }
+        }
+        Self { directive: text.into(), why }
     }
 
-    /// The directive as it was written.
+    /// The directive as it was written, its control characters escaped: a message ends up in logs and on terminals.
     #[must_use]
     pub fn directive(&self) -> &str {
         &self.directive
@@ -43,6 +48,7 @@ impl fmt::Display for CacheControlError {
         let why = match self.why {
             Why::Argument => "takes no argument",
             Why::Character => "has a control character in its argument",
+            Why::Empty => "has nothing behind its `=`",
             Why::Fields => "needs the names of fields, such as \"set-cookie\"",
             Why::Key => "has a name that no structured field can hold",
             Why::Known => "has a meaning of its own",

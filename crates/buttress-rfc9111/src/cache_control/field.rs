@@ -9,12 +9,13 @@ use sfv::{BareItem, DictSerializer, Integer, KeyRef};
 
 use super::directive::{Directive, Written, joined};
 use super::error::{CacheControlError, Why};
-use super::{Extension, FieldNames, MAX_DELTA, MaxStale, RequestDirectives, ResponseDirectives};
+use super::{Extension, FieldNames, MAX_DELTA};
 
 /// A `Cache-Control` field: its directives in order, none left out.
 ///
 /// Made by its methods or read from a text, strictly: for what an author writes. What arrives from others is read by
-/// [`ResponseDirectives`] and [`RequestDirectives`], which find a meaning in everything.
+/// [`ResponseDirectives`](super::ResponseDirectives) and
+/// [`RequestDirectives`](super::RequestDirectives), which find a meaning in everything.
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,7 +36,7 @@ use super::{Extension, FieldNames, MAX_DELTA, MaxStale, RequestDirectives, Respo
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct CacheControl {
-    directives: Vec<Directive>,
+    pub(super) directives: Vec<Directive>,
 }
 
 // === impl CacheControl ===
@@ -195,11 +196,11 @@ impl CacheControl {
         HeaderValue::try_from(text).map_err(|_| CacheControlError::new(b"", Why::Character))
     }
 
+    /// In the place of the first of this name; no other is left to contradict it.
     fn with(mut self, directive: Directive) -> Self {
-        match self.directives.iter_mut().find(|known| known.name() == directive.name()) {
-            Some(known) => *known = directive,
-            None => self.directives.push(directive),
-        }
+        let place = self.directives.iter().position(|known| known.name() == directive.name());
+        self.directives.retain(|known| known.name() != directive.name());
+        self.directives.insert(place.unwrap_or(self.directives.len()), directive);
         self
     }
 
@@ -223,20 +224,15 @@ impl CacheControl {
         }
         Ok(Self { directives })
     }
-
-    /// The field as others will read it.
-    fn as_headers(&self) -> HeaderMap {
-        HeaderMap::from_iter([(header::CACHE_CONTROL, self.to_value())])
-    }
 }
 
-fn seconds(time: Duration) -> Duration {
+/// What a directive can say of this time.
+pub(super) fn seconds(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs()).min(MAX_DELTA)
 }
 
 fn listed(names: impl IntoIterator<Item = HeaderName>) -> FieldNames {
-    let names: Vec<_> = names.into_iter().collect();
-    if names.is_empty() { FieldNames::All } else { FieldNames::Listed(names) }
+    FieldNames::of(names.into_iter().collect())
 }
 
 impl fmt::Display for CacheControl {
@@ -258,68 +254,6 @@ impl TryFrom<&HeaderValue> for CacheControl {
 
     fn try_from(value: &HeaderValue) -> Result<Self, CacheControlError> {
         Self::parse(value.as_bytes())
-    }
-}
-
-// === from and to what is read leniently ===
-
-impl From<&CacheControl> for ResponseDirectives {
-    fn from(said: &CacheControl) -> Self {
-        Self::from_headers(&said.as_headers())
-    }
-}
-
-impl From<&CacheControl> for RequestDirectives {
-    fn from(said: &CacheControl) -> Self {
-        Self::from_headers(&said.as_headers())
-    }
-}
-
-impl From<&ResponseDirectives> for CacheControl {
-    fn from(read: &ResponseDirectives) -> Self {
-        let flags = [
-            (read.public, Directive::Public),
-            (read.immutable, Directive::Immutable),
-            (read.must_revalidate, Directive::MustRevalidate),
-            (read.proxy_revalidate, Directive::ProxyRevalidate),
-            (read.must_understand, Directive::MustUnderstand),
-            (read.no_store, Directive::NoStore),
-            (read.no_transform, Directive::NoTransform),
-        ];
-        let fields = [read.no_cache.clone().map(Directive::NoCache), read.private.clone().map(Directive::Private)];
-        let times = [
-            read.max_age.map(Directive::MaxAge),
-            read.s_maxage.map(Directive::SMaxAge),
-            read.stale_while_revalidate.map(Directive::StaleWhileRevalidate),
-            read.stale_if_error.map(Directive::StaleIfError),
-        ];
-        let flags = flags.into_iter().filter_map(|(is_said, flag)| is_said.then_some(flag));
-        let known = flags.chain(fields.into_iter().flatten()).chain(times.into_iter().flatten());
-        Self { directives: known.chain(read.extensions.iter().cloned().map(Directive::Extension)).collect() }
-    }
-}
-
-impl From<&RequestDirectives> for CacheControl {
-    fn from(asked: &RequestDirectives) -> Self {
-        let flags = [
-            (asked.no_cache, Directive::NoCache(FieldNames::All)),
-            (asked.no_store, Directive::NoStore),
-            (asked.no_transform, Directive::NoTransform),
-            (asked.only_if_cached, Directive::OnlyIfCached),
-        ];
-        let max_stale = asked.max_stale.map(|stale| match stale {
-            MaxStale::Any => Directive::MaxStale(None),
-            MaxStale::Within(time) => Directive::MaxStale(Some(time)),
-        });
-        let times = [
-            asked.max_age.map(Directive::MaxAge),
-            max_stale,
-            asked.min_fresh.map(Directive::MinFresh),
-            asked.stale_if_error.map(Directive::StaleIfError),
-        ];
-        let known = flags.into_iter().filter_map(|(is_said, flag)| is_said.then_some(flag));
-        let known = known.chain(times.into_iter().flatten());
-        Self { directives: known.chain(asked.extensions.iter().cloned().map(Directive::Extension)).collect() }
     }
 }
 
