@@ -133,7 +133,8 @@ proptest! {
         if let Ok(field) = text.parse::<CacheControl>() {
             prop_assert_eq!(&CacheControl::try_from(&field.to_value()), &Ok(field.clone()));
             prop_assert_eq!(&field.to_string().parse(), &Ok(field.clone()));
-            check_meaning(&field, &line(HeaderValue::from_bytes(text.as_bytes()).unwrap()));
+            // A line end is white space in a file of settings, and never stands in a field.
+            check_meaning(&field, &line(HeaderValue::from_bytes(text.replace('\n', " ").as_bytes()).unwrap()));
         }
     }
 
