@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use buttress::assets::AssetsLayer;
+use buttress::assets::{AssetsLayer, Build};
 use buttress::core::BoxError;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, Full};
 use tempfile::TempDir;
 use tower::util::BoxCloneSyncService;
-use tower::{Layer as _, Service, ServiceExt as _};
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_http::services::ServeDir;
 
 pub(crate) type Asked = Request<Empty<Bytes>>;
@@ -50,6 +50,25 @@ pub(crate) fn write(dir: &Path, path: &str, content: &str, ago: Duration) {
 pub(crate) fn touch(file: &Path, time: SystemTime) {
     let file = std::fs::File::options().write(true).open(file).expect("the file is there");
     file.set_modified(time).expect("its time can be set");
+}
+
+/// Named by the MD5 of its content, so that it needs no manifest.
+pub(crate) const HASHED: (&str, &str) = ("assets/app-0cc175b9c0f1.js", "a");
+
+/// A service that answers everything so, behind the layer.
+pub(crate) fn says(layer: &AssetsLayer, status: u16, lines: &'static str, body: &'static str) -> Site {
+    Site::over(layer.layer(service_fn(move |_: Asked| async move { Ok::<_, BoxError>(made(status, lines, body)) })))
+}
+
+pub(crate) fn made(status: u16, lines: &str, body: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+    *response.status_mut() = status.try_into().expect("a status");
+    *response.headers_mut() = headers(lines);
+    response
+}
+
+pub(crate) fn trusting() -> AssetsLayer {
+    AssetsLayer::new().build(Build::options().trust("/assets/").load().expect("a build"))
 }
 
 // === impl Site ===

@@ -12,13 +12,19 @@
 //! | a second visit downloads only what may have changed | `visits` |
 //! | under the response cache nothing is different | `cached` |
 //! | streams are not held up; broken bodies break, trailers pass | `services` |
+//! | nothing that only looks like the file is kept as it: encoded names, other lengths, times and media types | `deception` |
+//! | HEAD, codings, parts and errors agree with the whole | `agreement` |
+//! | what breaks off does not look whole, and a byte does not cost a file | `broken` |
 //! | what is one person's, says something itself, or is no GET is left alone | `services` |
 //!
 //! What a rule says and when is tested beside the code, in tables.
 
+mod agreement;
 mod bed;
+mod broken;
 mod builds;
 mod cached;
+mod deception;
 mod manifests;
 mod serve_dir;
 mod services;

@@ -7,10 +7,8 @@ use http::StatusCode;
 use tower::Layer as _;
 use tower_http::services::{ServeDir, ServeFile};
 
-use crate::bed::{Site, dir, touch, write};
+use crate::bed::{HASHED, Site, dir, touch, write};
 
-/// Named by the MD5 of its content, so that it needs no manifest.
-const HASHED: (&str, &str) = ("assets/app-0cc175b9c0f1.js", "a");
 const TEXT: &str = "0123456789";
 
 fn with_build(dir: &tempfile::TempDir) -> AssetsLayer {

@@ -8,6 +8,9 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+/// So much of a body is read to get at a part of it. A request for the last byte of a large file must not cost the file.
+const MOST_SKIPPED: u64 = 8 << 20;
+
 pin_project! {
     /// The body of a response that has passed an [`AssetsLayer`](crate::AssetsLayer).
     ///
@@ -26,7 +29,8 @@ pin_project! {
         Inner { #[pin] body: B },
         // The bytes after `skip`, as many as are `left`.
         Part { #[pin] body: B, skip: u64, left: u64 },
-        Read { bytes: Bytes, end: End<E> },
+        // `whole` as it was announced.
+        Read { bytes: Bytes, end: End<E>, whole: bool },
         // What was read already, and the rest.
         Resumed { bytes: Bytes, body: Pin<Box<B>> },
     }
@@ -48,7 +52,7 @@ impl<B: Body> AssetsBody<B> {
     }
 
     pub(crate) fn own(bytes: Bytes) -> Self {
-        Self::read(bytes, End::Nothing)
+        Self::read(bytes, End::Nothing, true)
     }
 
     /// The bytes from `first` to `last`, inclusive. What is before them in a body that was not read is read and dropped.
@@ -57,7 +61,7 @@ impl<B: Body> AssetsBody<B> {
             Kind::Inner { body } => Kind::Part { body, skip: first, left: last + 1 - first },
             Kind::Read { bytes, .. } => {
                 let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
-                Kind::Read { bytes: bytes.slice(at(first)..at(last + 1)), end: End::Nothing }
+                Kind::Read { bytes: bytes.slice(at(first)..at(last + 1)), end: End::Nothing, whole: true }
             }
             whole => whole,
         };
@@ -68,8 +72,14 @@ impl<B: Body> AssetsBody<B> {
         Self { kind: Kind::Resumed { bytes, body } }
     }
 
-    pub(crate) fn read(bytes: Bytes, end: End<B::Error>) -> Self {
-        Self { kind: Kind::Read { bytes, end } }
+    /// One that was read, to its end or as far as it came.
+    pub(crate) fn read(bytes: Bytes, end: End<B::Error>, whole: bool) -> Self {
+        Self { kind: Kind::Read { bytes, end, whole } }
+    }
+
+    /// Whether a part that begins there is worth reading what is before it, which nobody gets.
+    pub(crate) fn is_cut_at(&self, first: u64) -> bool {
+        matches!(self.kind, Kind::Read { .. }) || first <= MOST_SKIPPED
     }
 }
 
@@ -81,7 +91,7 @@ impl<B: Body<Data = Bytes>> Body for AssetsBody<B> {
         match self.project().kind.project() {
             KindProj::Inner { body } => body.poll_frame(cx),
             KindProj::Part { body, skip, left } => poll_part(body, skip, left, cx),
-            KindProj::Read { bytes, end } => Poll::Ready(next(bytes, end)),
+            KindProj::Read { bytes, end, .. } => Poll::Ready(next(bytes, end)),
             KindProj::Resumed { bytes, .. } if !bytes.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
@@ -93,7 +103,7 @@ impl<B: Body<Data = Bytes>> Body for AssetsBody<B> {
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
             Kind::Part { left, .. } => *left == 0,
-            Kind::Read { bytes, end } => bytes.is_empty() && matches!(end, End::Nothing),
+            Kind::Read { bytes, end, .. } => bytes.is_empty() && matches!(end, End::Nothing),
             Kind::Resumed { bytes, body } => bytes.is_empty() && body.is_end_stream(),
         }
     }
@@ -102,6 +112,8 @@ impl<B: Body<Data = Bytes>> Body for AssetsBody<B> {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
             Kind::Part { left, .. } => SizeHint::with_exact(*left),
+            // What broke off must not look whole.
+            Kind::Read { whole: false, .. } => SizeHint::default(),
             Kind::Read { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
             Kind::Resumed { .. } => SizeHint::default(), // it was wrong about that
         }

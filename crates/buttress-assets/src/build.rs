@@ -29,12 +29,14 @@ use crate::manifest::Shape;
 use crate::verify::Digest;
 
 pub use error::BuildError;
-pub(crate) use index::{Content, File, Index, NotVouched, coding, decoded};
+#[cfg(test)]
+pub(crate) use index::{Content, File};
+pub(crate) use index::{Index, Is, NotVouched, Seen, coding, decoded};
 
 /// The files of a build, as they were when they were read. Clones share them.
 ///
 /// Reading is done at start, and costs one pass over all files (about 1 s for 500 MB); a request costs one look into a table. What
-/// is replaced later under the same name is noticed by its length, and no longer trusted; [`reload`](Self::reload) after a
+/// is replaced later under the same name is noticed by its length or its time, and no longer trusted; [`reload`](Self::reload) after a
 /// change in place.
 #[derive(Clone)]
 pub struct Build {
@@ -182,7 +184,8 @@ impl BuildOptions {
     }
 
     /// Whether entity tags are made of the files' content. Default: yes. They are the same on every replica, unlike those of
-    /// most file services, which are made of times. An `.etag` file beside a file says its tag, and is not hashed.
+    /// most file services, which are made of times. An `.etag` file beside a file says its tag, and is not hashed. Say no where the
+    /// directory is a copy of what is served elsewhere: then its times are not compared either.
     pub fn tags(mut self, yes: bool) -> Self {
         self.tags = yes;
         self

@@ -25,7 +25,7 @@ pub(crate) struct Conditions {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Hide {
     Nothing,
-    /// Conditions, and a `Range` that depends on `If-Range`.
+    /// Conditions, and a `Range` that depends on `If-Range` or is for several parts.
     Conditions,
     /// All of these and any `Range`.
     Ranges,
@@ -64,7 +64,10 @@ impl Conditions {
                 headers.remove(&name);
             }
         }
-        let depends = hide == Hide::Conditions && headers.contains_key(IF_RANGE);
+        // A part that depends on the client's copy is cut here; several parts at once are answered with the whole (RFC 9110
+        // section 14.2), since nothing could be said of what they are parts of.
+        let is_several = headers.get(RANGE).is_some_and(|range| range.as_bytes().contains(&b','));
+        let depends = hide == Hide::Conditions && (is_several || headers.contains_key(IF_RANGE));
         if (depends || hide == Hide::Ranges) && headers.contains_key(RANGE) {
             taken.took_range = true;
             for name in [RANGE, IF_RANGE] {

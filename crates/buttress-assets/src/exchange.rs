@@ -41,7 +41,7 @@ impl Exchange {
 
         let verdict = policy::decide(&settings.rules, &served);
         let tag = self.tag(&served, one_mtime);
-        let varies = served.fields.content_encoding.is_some() || served.file.is_some_and(|file| !file.coded.is_empty());
+        let varies = served.fields.content_encoding.is_some() || served.has_codings;
         let length = served.length;
         tracing::trace!(path = served.path(), %verdict, ?tag);
         count(verdict);
@@ -65,27 +65,29 @@ impl Exchange {
             Tag::Gone => {
                 headers.remove(ETAG);
             }
-            Tag::Hash => return length,
+            Tag::Hash => {
+                headers.remove(ETAG); // whatever it says, it is not what is about to be said
+                return length;
+            }
         }
         None
     }
 
     /// Only what stands for a file gets a tag: a success that is made for nobody in particular, and may be kept.
     fn tag(&self, served: &Served<'_>, one_mtime: bool) -> Tag {
-        let is_file = matches!(served.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
-        if !served.is_read || !is_file || served.fields.sets_cookie {
-            return Tag::Service;
+        if !served.is_read || !served.is_file() || served.fields.sets_cookie {
+            return Tag::none(one_mtime);
         }
         let tag = tag::choose(&Tagged {
             fields: &served.fields,
-            file: served.file.filter(|_| served.agrees),
+            is: served.is.filter(|_| served.agrees),
             length: served.length,
             may_hash: policy::may_hash(served, self.settings.hash_up_to),
             one_mtime,
             clock: &self.settings.clock,
         });
         let is_kept = || !ResponseDirectives::from_headers(served.headers).no_store;
-        if tag == Tag::Hash && !is_kept() { Tag::Service } else { tag }
+        if tag == Tag::Hash && !is_kept() { Tag::none(one_mtime) } else { tag }
     }
 
     /// Judges the request's conditions, now that the fields are final.
@@ -104,6 +106,7 @@ impl Exchange {
                 to_not_modified(&mut parts.headers);
                 AssetsBody::default()
             }
+            Answer::Part(first, _) if !body.is_cut_at(first) => body,
             Answer::Part(first, last) => {
                 parts.status = StatusCode::PARTIAL_CONTENT;
                 to_partial(&mut parts.headers, first, last, length);

@@ -1,8 +1,11 @@
 //! A response's fields, gathered in one pass: to look each of them up costs more than all that is decided by them.
 
+use std::time::SystemTime;
+
+use buttress_rfc9111::date;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES,
-    HeaderMap, HeaderValue, LAST_MODIFIED, SET_COOKIE, VARY,
+    HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, SET_COOKIE, VARY,
 };
 
 /// What matters here of a response's fields. Of several lines the first counts.
@@ -12,13 +15,18 @@ pub(crate) struct Fields<'a> {
     pub(crate) content_length: Option<&'a HeaderValue>,
     pub(crate) content_range: Option<&'a HeaderValue>,
     pub(crate) content_type: Option<&'a HeaderValue>,
+    pub(crate) etag: Option<&'a HeaderValue>,
     pub(crate) last_modified: Option<&'a HeaderValue>,
     pub(crate) answers_ranges: bool,
-    pub(crate) has_etag: bool,
-    /// `Cache-Control` or `Expires`: the service has said how long it may be kept.
+    /// `Cache-Control`, `Expires` or a targeted field: the service has said how long it may be kept.
     pub(crate) says: bool,
     pub(crate) sets_cookie: bool,
     pub(crate) varies: bool,
+}
+
+/// Whether a field tells some caches alone what `Cache-Control` tells all (RFC 9213), or did so before there was a standard.
+pub(crate) fn is_targeted(name: &HeaderName) -> bool {
+    name.as_str().ends_with("-cache-control") || name.as_str() == "surrogate-control"
 }
 
 // === impl Fields ===
@@ -28,20 +36,26 @@ impl<'a> Fields<'a> {
         let mut this = Self::default();
         for (name, value) in headers {
             match *name {
-                ACCEPT_RANGES => this.answers_ranges = true,
+                ACCEPT_RANGES => this.answers_ranges = !value.as_bytes().eq_ignore_ascii_case(b"none"),
                 CACHE_CONTROL | EXPIRES => this.says = true,
                 CONTENT_ENCODING => this.content_encoding = this.content_encoding.or(Some(value)),
                 CONTENT_LENGTH => this.content_length = this.content_length.or(Some(value)),
                 CONTENT_RANGE => this.content_range = this.content_range.or(Some(value)),
                 CONTENT_TYPE => this.content_type = this.content_type.or(Some(value)),
-                ETAG => this.has_etag = true,
+                ETAG => this.etag = this.etag.or(Some(value)),
                 LAST_MODIFIED => this.last_modified = this.last_modified.or(Some(value)),
                 SET_COOKIE => this.sets_cookie = true,
                 VARY => this.varies = true,
-                _ => {}
+                _ => this.says |= is_targeted(name),
             }
         }
         this
+    }
+
+    /// `Last-Modified` in seconds since 1970.
+    pub(crate) fn modified(&self) -> Option<u64> {
+        let time = date::parse(self.last_modified?)?;
+        time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
     }
 
     /// The coding that the content is in; `Some("unknown")` if it cannot be read.

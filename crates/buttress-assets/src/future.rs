@@ -38,7 +38,9 @@ struct Reading<B> {
     parts: response::Parts,
     body: Pin<Box<B>>,
     hasher: Hasher,
-    chunks: Vec<Bytes>,
+    /// What came, uncopied as long as it came in one piece.
+    first: Bytes,
+    rest: BytesMut,
     /// As many bytes are still to come, by what the service has announced.
     left: u64,
 }
@@ -101,7 +103,7 @@ impl<F, B> fmt::Debug for AssetsFuture<F, B> {
 
 impl<B: Body<Data = Bytes>> Reading<B> {
     fn new(parts: response::Parts, body: B, left: u64) -> Self {
-        Self { parts, body: Box::pin(body), hasher: Hasher::new(), chunks: Vec::new(), left }
+        Self { parts, body: Box::pin(body), hasher: Hasher::new(), first: Bytes::new(), rest: BytesMut::new(), left }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<B::Error>> {
@@ -116,7 +118,7 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                     let is_too_long = data.len() as u64 > self.left;
                     self.left = self.left.saturating_sub(data.len() as u64);
                     self.hasher.update(&data);
-                    self.chunks.push(data);
+                    self.keep(data);
                     if is_too_long {
                         return Poll::Ready(Outcome::TooLong);
                     }
@@ -130,33 +132,30 @@ impl<B: Body<Data = Bytes>> Reading<B> {
         }
     }
 
+    fn keep(&mut self, data: Bytes) {
+        if self.first.is_empty() {
+            self.first = data;
+        } else {
+            if self.rest.is_empty() {
+                self.rest.extend_from_slice(&self.first);
+            }
+            self.rest.extend_from_slice(&data);
+        }
+    }
+
     /// Gives a content that is whole its tag, and answers. One that broke is passed on as far as it came, with its error.
     fn finish(mut self, outcome: Outcome<B::Error>, exchange: &Exchange) -> Response<AssetsBody<B>> {
-        let bytes = joined(self.chunks);
+        let bytes = if self.rest.is_empty() { self.first } else { self.rest.freeze() };
         let is_whole = self.left == 0;
         match outcome {
             Outcome::TooLong => Response::from_parts(self.parts, AssetsBody::resumed(bytes, self.body)),
-            Outcome::Complete(end @ End::Error(_)) => Response::from_parts(self.parts, AssetsBody::read(bytes, end)),
+            Outcome::Complete(end) if !is_whole || matches!(end, End::Error(_)) => {
+                Response::from_parts(self.parts, AssetsBody::read(bytes, end, false))
+            }
             Outcome::Complete(end) => {
-                if is_whole {
-                    self.parts.headers.insert(ETAG, self.hasher.tag());
-                }
-                exchange.answer(self.parts, AssetsBody::read(bytes, end))
+                self.parts.headers.insert(ETAG, self.hasher.tag());
+                exchange.answer(self.parts, AssetsBody::read(bytes, end, true))
             }
         }
-    }
-}
-
-/// One piece out of many; a single one is not copied.
-fn joined(mut chunks: Vec<Bytes>) -> Bytes {
-    match chunks.len() {
-        0 | 1 => chunks.pop().unwrap_or_default(),
-        _ => chunks
-            .into_iter()
-            .fold(BytesMut::new(), |mut all, chunk| {
-                all.extend_from_slice(&chunk);
-                all
-            })
-            .freeze(),
     }
 }

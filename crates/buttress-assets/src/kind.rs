@@ -66,8 +66,8 @@ pub(crate) fn of(extension: Option<&str>, media_type: Option<&str>) -> (bool, Op
     let found = Kind::of_media_type(media_type);
     let agrees = match promised {
         None => extension.is_none() || found != Some(Kind::Page),
-        // Media types of these are too many to know; what matters is that it is no page.
-        Some(Kind::Archive | Kind::Document) => found != Some(Kind::Page),
+        // Media types of these are too many to know; what matters is that it is nothing else that is known.
+        Some(promised @ (Kind::Archive | Kind::Document)) => found.is_none_or(|found| found == promised),
         Some(promised) => found.is_some_and(|found| promised.may_be(found)),
     };
     (agrees, promised.filter(|_| agrees).or(found))

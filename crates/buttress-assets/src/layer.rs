@@ -117,8 +117,10 @@ impl AssetsLayer {
     }
 
     /// Whether the service judges conditional requests first. Default: no; it answers with the whole, and the layer with 304, 412
-    /// or a part, so that a 304 always says what the 200 said. A file service opens a file for that and reads nothing of it. A
-    /// service to which each body is a long way, such as a proxy, should judge by itself; its 304 pass then without a word.
+    /// or a part, so that a 304 always says what the 200 said. A part that depends on `If-Range` is cut out of the whole, if it begins
+    /// within 8 MiB, and is the whole beyond. A file service opens a file for that and reads nothing of it. A
+    /// service to which each body is a long way, such as a proxy, should judge by itself; its 304 pass then without a word. **Not over
+    /// a service that overlooks `If-Range`**, as tower-http's `ServeDir` does: it would send parts of another version.
     pub fn pass_conditions(mut self, yes: bool) -> Self {
         self.set().pass_conditions = yes;
         self

@@ -128,6 +128,11 @@ fn is_hash_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
 }
 
+/// Whether a path is that of a source map, which most tools name after what it is for and not after its content.
+pub(crate) fn is_map(path: &str) -> bool {
+    path.len().checked_sub(4).and_then(|at| path.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(".map"))
+}
+
 // === Whether ===
 
 /// Whether a text of the right place and length looks like a hash.

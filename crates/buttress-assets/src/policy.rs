@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::SystemTime;
 
 use buttress_rfc9111::date;
-use http::header::{CACHE_CONTROL, CDN_CACHE_CONTROL, EXPIRES, HeaderMap, HeaderName, PRAGMA, VARY};
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HeaderName, PRAGMA, VARY};
 use http::{Method, StatusCode};
 
+use crate::fields::is_targeted;
 use crate::rule::{Mode, Rule};
 use crate::served::Served;
 
@@ -115,7 +116,10 @@ pub(crate) fn apply_not_modified(headers: &mut HeaderMap, rules: &[Rule]) {
 }
 
 fn silence(headers: &mut HeaderMap) {
-    for name in [CACHE_CONTROL, EXPIRES, PRAGMA, CDN_CACHE_CONTROL] {
+    for name in [CACHE_CONTROL, EXPIRES, PRAGMA] {
+        headers.remove(name);
+    }
+    while let Some(name) = headers.keys().find(|name| is_targeted(name)).cloned() {
         headers.remove(name);
     }
 }

@@ -6,7 +6,7 @@ use buttress_rfc9111::range::ContentRange;
 use http::header::HeaderMap;
 use http::{Method, StatusCode, Uri};
 
-use crate::build::{File, Index, Vouched};
+use crate::build::{Index, Is, Seen, Vouched};
 use crate::fields::Fields;
 use crate::kind::{self, Kind};
 use crate::name;
@@ -35,8 +35,12 @@ pub struct Served<'a> {
     pub(crate) is_read: bool,
     /// Whether the media type can be what the extension promises.
     pub(crate) agrees: bool,
-    /// The file in the build, if this response is as long as that file was.
-    pub(crate) file: Option<&'a File>,
+    /// How this response is the file that was read under its name, if it is.
+    pub(crate) is: Option<Is<'a>>,
+    /// Whether somebody vouches for the name, whatever the response is.
+    is_known_hashed: bool,
+    /// Whether the file lies there in other codings too.
+    pub(crate) has_codings: bool,
     pub(crate) vouched: Option<Vouched>,
     path: Cow<'a, str>,
     media_type: Option<&'a str>,
@@ -58,15 +62,36 @@ impl<'a> Served<'a> {
         let path = crate::build::decoded(asked.uri.path());
         let media_type = fields.content_type.and_then(|value| kind::essence(value.as_bytes()));
         let (agrees, kind) = kind::of(kind::extension(&path), media_type);
-        let length = whole_length(status, &fields, exact);
+        // A body that is left out, as those of HEAD and 304 are, says nothing of the length.
+        let has_body = asked.method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
+        let length = whole_length(status, &fields, exact.filter(|_| has_body));
         let known = index.and_then(|index| index.file(&path));
-        let file = known.filter(|file| is_that_file(file, &fields, length));
+        let is = known.and_then(|file| file.is(Seen { coding: fields.coding(), length, modified: fields.modified() }));
         let vouched = match known {
-            Some(_) => file.and_then(|file| file.vouched.ok()),
+            Some(file) => is.and(file.vouched.ok()),
             None => index.and_then(|index| index.vouches_for(&path)),
         };
+        // Whoever asks chooses the name; a page may answer for any.
+        let vouched = vouched.filter(|vouched| *vouched != Vouched::Path || kind != Some(Kind::Page));
+        let is_known_hashed = known.is_some_and(|file| file.vouched.is_ok());
+        let has_codings = known.is_some_and(|file| !file.coded.is_empty());
         let is_read = matches!(asked.method, Method::GET | Method::HEAD);
-        Self { asked, status, headers, fields, length, is_read, agrees, file, vouched, path, media_type, kind }
+        Self {
+            asked,
+            status,
+            headers,
+            fields,
+            length,
+            is_read,
+            agrees,
+            is,
+            has_codings,
+            is_known_hashed,
+            vouched,
+            path,
+            media_type,
+            kind,
+        }
     }
 
     /// The request's method.
@@ -123,9 +148,14 @@ impl<'a> Served<'a> {
         self.vouched
     }
 
+    /// Whether the response is a representation of what was asked for, or a part of it.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)
+    }
+
     /// Whether its name looks as if it held a hash, or is known to.
     pub(crate) fn looks_hashed(&self) -> bool {
-        self.vouched.is_some() || name::hash_in(self.path.rsplit('/').next().unwrap_or(&self.path)).is_ok()
+        self.is_known_hashed || name::hash_in(self.path.rsplit('/').next().unwrap_or(&self.path)).is_ok()
     }
 }
 
@@ -138,13 +168,5 @@ fn whole_length(status: StatusCode, fields: &Fields<'_>, exact: Option<u64>) -> 
         },
         // A HEAD has the length in its fields alone, a body that nobody has framed yet in its size hint.
         _ => fields.content_length.map_or(exact, |length| length.to_str().ok()?.parse().ok()),
-    }
-}
-
-/// Whether a response can be the file that was read under its name: a length that differs tells that it is not.
-fn is_that_file(file: &File, fields: &Fields<'_>, length: Option<u64>) -> bool {
-    match (file.content(fields.coding()), length) {
-        (Some(content), Some(length)) => content.length == length,
-        _ => true,
     }
 }

@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use http::HeaderValue;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::build::{Content, File};
+use crate::build::Is;
 use crate::fields::Fields;
 
 /// Times up to here are what archives and package managers write for "none": ZIP's first is 1980-01-01.
@@ -36,8 +36,8 @@ pub(crate) enum Tag {
 #[derive(Debug)]
 pub(crate) struct Tagged<'a> {
     pub(crate) fields: &'a Fields<'a>,
-    /// The file in the build, if this response is that file.
-    pub(crate) file: Option<&'a File>,
+    /// How the response is a file of the build, if it is.
+    pub(crate) is: Option<Is<'a>>,
     /// The length of the whole representation.
     pub(crate) length: Option<u64>,
     /// Whether the content may be looked at: a complete 200 response to a GET, within the limit.
@@ -49,11 +49,13 @@ pub(crate) struct Tagged<'a> {
 
 /// Chooses: what was read at start, the service's own, the file's identity, the content.
 pub(crate) fn choose(tagged: &Tagged<'_>) -> Tag {
-    if let Some(tag) = tagged.file.and_then(|file| of_file(file, tagged.fields)) {
+    if let Some(tag) = tagged.is.and_then(|is| of_file(is, tagged.fields.coding())) {
         return Tag::Ours(tag);
     }
-    if tagged.fields.has_etag && !tagged.one_mtime {
-        return Tag::Service;
+    if let Some(own) = tagged.fields.etag
+        && !tagged.one_mtime
+    {
+        return weakened(own, tagged.fields).map_or(Tag::Service, Tag::Ours);
     }
     if !tagged.one_mtime
         && let Some(tag) = of_identity(tagged)
@@ -64,18 +66,32 @@ pub(crate) fn choose(tagged: &Tagged<'_>) -> Tag {
     if tagged.may_hash && (tagged.one_mtime || !tagged.fields.answers_ranges) {
         return Tag::Hash;
     }
-    if tagged.one_mtime { Tag::Gone } else { Tag::Service }
+    Tag::none(tagged.one_mtime)
 }
 
 /// The tag of a file as it was read. In a coding that was made on the way it is weak: the same thing in other bytes.
-fn of_file(file: &File, fields: &Fields<'_>) -> Option<HeaderValue> {
-    let coding = fields.coding();
-    if let Some(Content { tag, .. }) = file.content(coding) {
-        return tag.clone();
+fn of_file(is: Is<'_>, coding: Option<&str>) -> Option<HeaderValue> {
+    match is {
+        Is::Stored(content) => content.tag.clone(),
+        Is::Coded(plain) => {
+            let opaque = plain.tag.as_ref()?.to_str().ok()?.trim_start_matches("W/").trim_matches('"');
+            let coding: String =
+                coding?.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '-' }).collect();
+            HeaderValue::try_from(format!("W/\"{opaque}-{coding}\"")).ok()
+        }
+        Is::Named => None,
     }
-    let plain = file.content.as_ref()?.tag.as_ref()?.to_str().ok()?;
-    let opaque = plain.trim_start_matches("W/").trim_matches('"');
-    HeaderValue::try_from(format!("W/\"{opaque}-{}\"", coding.unwrap_or("unknown"))).ok()
+}
+
+/// The service's strong tag as a weak one, where the content was coded after it had been made: then nobody knows its length
+/// beforehand.
+fn weakened(own: &HeaderValue, fields: &Fields<'_>) -> Option<HeaderValue> {
+    let was_coded_on_the_way = fields.content_encoding.is_some() && fields.content_length.is_none();
+    let is_strong = own.as_bytes().starts_with(b"\"");
+    if !was_coded_on_the_way || !is_strong || fields.content_range.is_some() {
+        return None;
+    }
+    HeaderValue::from_bytes(&[b"W/", own.as_bytes()].concat()).ok()
 }
 
 /// A weak tag out of the time of modification and the length, as nginx makes it; `None` if the time cannot be meant.
@@ -87,6 +103,15 @@ fn of_identity(tagged: &Tagged<'_>) -> Option<HeaderValue> {
     }
     let coding = if tagged.fields.content_encoding.is_some() { "-c" } else { "" };
     HeaderValue::try_from(format!("W/\"{:x}-{:x}{coding}\"", since.as_secs(), tagged.length?)).ok()
+}
+
+// === impl Tag ===
+
+impl Tag {
+    /// No tag of ours: the service's own stays, unless it says nothing.
+    pub(crate) fn none(one_mtime: bool) -> Self {
+        if one_mtime { Self::Gone } else { Self::Service }
+    }
 }
 
 // === impl Hasher ===
@@ -112,11 +137,12 @@ mod tests {
     use buttress_core::ManualClock;
 
     use super::*;
-    use crate::build::File;
+    use crate::build::{Content, File, Seen};
     use crate::testing::headers;
 
     fn file() -> File {
-        let content = |length, tag: &'static str| Content { length, tag: Some(HeaderValue::from_static(tag)) };
+        let content =
+            |length, tag: &'static str| Content { length, tag: Some(HeaderValue::from_static(tag)), modified: None };
         File::of(content(10, "\"plain\""), vec![("br", content(5, "\"coded\""))])
     }
 
@@ -135,7 +161,10 @@ mod tests {
         let headers = headers(lines);
         let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)).clock();
         let Given { file, length, may_hash, one_mtime } = given;
-        match choose(&Tagged { fields: &Fields::of(&headers), file, length, may_hash, one_mtime, clock: &clock }) {
+        let fields = Fields::of(&headers);
+        let seen = Seen { coding: fields.coding(), length, modified: fields.modified() };
+        let is = file.and_then(|file| file.is(seen));
+        match choose(&Tagged { fields: &fields, is, length, may_hash, one_mtime, clock: &clock }) {
             Tag::Ours(tag) => tag.to_str().unwrap().to_owned(),
             other => format!("{other:?}"),
         }
@@ -144,14 +173,18 @@ mod tests {
     #[test]
     fn what_was_read_at_start_comes_first() {
         let file = file();
-        for (lines, expected) in [
-            ("ETag: \"service\"", "\"plain\""),
-            ("", "\"plain\""),
-            ("Content-Encoding: br", "\"coded\""),
-            ("Content-Encoding: BR", "\"coded\""),
-            ("Content-Encoding: gzip", "W/\"plain-gzip\""),
+        for (lines, length, expected) in [
+            ("ETag: \"service\"", Some(10), "\"plain\""),
+            ("", Some(10), "\"plain\""),
+            ("ETag: \"service\"", Some(11), "Service"),
+            ("Content-Encoding: br", Some(5), "\"coded\""),
+            ("Content-Encoding: BR", Some(5), "\"coded\""),
+            ("Content-Encoding: br", Some(6), "W/\"plain-br\""),
+            ("Content-Encoding: br", None, "W/\"plain-br\""),
+            ("Content-Encoding: gzip", Some(7), "W/\"plain-gzip\""),
+            ("Content-Encoding: br, gzip", None, "W/\"plain-br--gzip\""),
         ] {
-            assert_eq!(chosen(lines, Given { file: Some(&file), ..PLAIN }), expected, "{lines}");
+            assert_eq!(chosen(lines, Given { file: Some(&file), length, ..PLAIN }), expected, "{lines} {length:?}");
         }
     }
 
@@ -167,7 +200,10 @@ mod tests {
             ("Last-Modified: Fri, 01 Jan 2100 00:00:00 GMT", "Hash"),
             ("Last-Modified: yesterday", "Hash"),
             ("", "Hash"),
+            ("Accept-Ranges: none", "Hash"),
             ("Accept-Ranges: bytes", "Service"),
+            ("ETag: \"service\"\nContent-Encoding: gzip", "W/\"service\""),
+            ("ETag: \"service\"\nContent-Encoding: br\nContent-Length: 10", "Service"),
         ] {
             assert_eq!(chosen(lines, PLAIN), expected, "{lines}");
         }

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use percent_encoding::percent_decode_str;
 
 use super::Vouched;
-use crate::name::{NotAHash, hash_in};
+use crate::name::{NotAHash, hash_in, is_map};
 
 /// What is known of all files.
 #[derive(Debug, Default)]
@@ -39,6 +39,27 @@ pub(crate) struct File {
 pub(crate) struct Content {
     pub(crate) length: u64,
     pub(crate) tag: Option<HeaderValue>,
+    /// When it was modified, in seconds since 1970; `None` if it cannot be modified where it is served, or lies elsewhere.
+    pub(crate) modified: Option<u64>,
+}
+
+/// How a response is the file that was read under its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Is<'a> {
+    /// Its bytes, or those of a coded form that lies beside it.
+    Stored(&'a Content),
+    /// A form of it that was coded on the way.
+    Coded(&'a Content),
+    /// Only its name is known.
+    Named,
+}
+
+/// What can be seen of a response's content.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) coding: Option<&'a str>,
+    pub(crate) length: Option<u64>,
+    pub(crate) modified: Option<u64>,
 }
 
 /// Why nobody says that a file never changes.
@@ -77,8 +98,9 @@ impl Index {
     /// Whether the operator's word covers a path that is not in the table.
     fn trusts(&self, path: &str) -> bool {
         self.trusted.iter().any(|prefix| path.starts_with(&**prefix))
+            && !path.contains(['%', '\\']) // it could not be decoded, and may lead elsewhere
             && !path.contains("/../")
-            && !path.ends_with(".map")
+            && !is_map(path)
             && hash_in(path.rsplit('/').next().unwrap_or(path)).is_ok()
     }
 
@@ -96,14 +118,27 @@ impl File {
         Self { vouched: Err(NotVouched::LooksOnly), content: Some(content), coded }
     }
 
-    /// What is known of the bytes that are sent in this coding.
-    pub(crate) fn content(&self, coding: Option<&str>) -> Option<&Content> {
-        match coding {
-            None => self.content.as_ref(),
-            Some(coding) => {
-                self.coded.iter().find(|(known, _)| known.eq_ignore_ascii_case(coding)).map(|(_, content)| content)
-            }
-        }
+    /// Whether a response is this file, as far as its length and time of modification tell: neither may be another one, and one of
+    /// them has to be there where the file can be replaced.
+    pub(crate) fn is(&self, seen: Seen<'_>) -> Option<Is<'_>> {
+        let Some(plain) = &self.content else { return Some(Is::Named) };
+        let Some(coding) = seen.coding else { return plain.fits(seen).then_some(Is::Stored(plain)) };
+        let stored =
+            self.coded.iter().find(|(known, _)| known.eq_ignore_ascii_case(coding)).map(|(_, content)| content);
+        // What is coded on the way is as long as it happens to be.
+        let coded = || plain.fits(Seen { length: None, ..seen }).then_some(Is::Coded(plain));
+        stored.filter(|content| seen.length.is_some() && content.fits(seen)).map(Is::Stored).or_else(coded)
+    }
+}
+
+// === impl Content ===
+
+impl Content {
+    fn fits(&self, seen: Seen<'_>) -> bool {
+        let is_long = seen.length.map(|length| length == self.length);
+        let is_dated = self.modified.zip(seen.modified).map(|(known, found)| known == found);
+        let is_known = is_long.is_some() || is_dated.is_some() || self.modified.is_none();
+        is_known && is_long != Some(false) && is_dated != Some(false)
     }
 }
 

@@ -76,10 +76,17 @@ pub(super) fn index(options: &BuildOptions) -> Result<Index, BuildError> {
 
 fn walk(dir: &Path, tags: bool, files: &mut Read) -> Result<(), BuildError> {
     for entry in WalkDir::new(dir).follow_links(true).sort_by_file_name() {
-        let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(dir).to_owned();
-            BuildError::io(&path, error.into())
-        })?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if is_gone(&error) => {
+                tracing::warn!(path = ?error.path(), "a link in the build leads nowhere");
+                continue;
+            }
+            Err(error) => {
+                let path = error.path().unwrap_or(dir).to_owned();
+                return Err(BuildError::io(&path, error.into()));
+            }
+        };
         if !entry.file_type().is_file() {
             continue;
         }
@@ -88,9 +95,15 @@ fn walk(dir: &Path, tags: bool, files: &mut Read) -> Result<(), BuildError> {
         let mut file = fs::File::open(entry.path()).map_err(failed)?;
         let mut found = Found::read(&mut file, &path, tags).map_err(failed)?;
         found.modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        found.content.modified = found.modified.filter(|_| tags).map(since_1970);
         files.insert(path, found);
     }
     if tags { sidecars(dir, files) } else { Ok(()) }
+}
+
+/// Whether something below the root is not there: nobody can ask for it.
+fn is_gone(error: &walkdir::Error) -> bool {
+    error.depth() > 0 && error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A path below the root as it stands in a URL; `None` if it is no UTF-8.
@@ -112,6 +125,10 @@ fn sidecars(dir: &Path, files: &mut Read) -> Result<(), BuildError> {
         found.content.tag = Some(tag.filter(|_| !text.is_empty()).ok_or_else(|| BuildError::tag(&sidecar))?);
     }
     Ok(())
+}
+
+fn since_1970(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Whether these times cannot tell one version of a file from the next: none at all, or one whole second for all, as archives
@@ -205,7 +222,7 @@ fn vouched(
         return not;
     }
     match name::hash_in(file_name(path)) {
-        Ok(_) if path.ends_with(".map") => Err(NotVouched::Uncovered),
+        Ok(_) if name::is_map(path) => Err(NotVouched::Uncovered),
         Ok(_) if options.trusted.iter().any(|prefix| url.starts_with(prefix)) => Ok(Vouched::Path),
         Ok(_) => Err(NotVouched::LooksOnly),
         Err(why) => Err(NotVouched::Name(why)),
@@ -240,6 +257,6 @@ impl Found {
             }
         }
         let verified = digests.zip(stem).and_then(|(digests, stem)| digests.found_in(stem));
-        Ok(Self { content: Content { length, tag: hasher.map(Hasher::tag) }, verified, modified: None })
+        Ok(Self { content: Content { length, tag: hasher.map(Hasher::tag), modified: None }, verified, modified: None })
     }
 }

@@ -36,7 +36,8 @@ impl Condition {
             Self::Method(methods) => methods.contains(served.method()),
             Self::Prefix(prefix) => served.path().starts_with(&**prefix),
             Self::Regex(regex) => regex.is_match(served.path()),
-            Self::Vouched => served.vouched().is_some(),
+            // A 201 or a 207 is about the file, and is not it.
+            Self::Vouched => served.vouched().is_some() && served.is_file(),
         }
     }
 }
