@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use buttress::assets::{AssetsLayer, Build};
 use buttress::core::BoxError;
-use http_body_util::BodyExt as _;
 use tower::{Layer as _, service_fn};
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;

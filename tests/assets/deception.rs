@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use buttress::assets::{AssetsLayer, Build, CacheControl, Mode, Rule};
-use http_body_util::BodyExt as _;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::services::{ServeDir, ServeFile};
 
@@ -131,17 +130,16 @@ async fn an_override_silences_every_targeted_field() {
     assert_eq!((reply.field("cloudflare-cdn-cache-control"), reply.field("surrogate-control")), Default::default());
 }
 
+/// What takes longer than linear time takes hours here.
 #[tokio::test]
-async fn long_and_odd_paths_are_cheap() {
+async fn long_and_odd_paths_come_to_an_end() {
     let site = says(&trusting(), 404, "Content-Type: text/html", "no");
-    let begun = std::time::Instant::now();
     for piece in ["-", ".", ".min", "%", "%2e", "_~", "a", "/", "/..", "é", "-a1", ".map", "%F0%9F%98%80"] {
         let path = format!("/assets/{}", percent(piece).repeat(60_000 / percent(piece).len()));
         for end in ["", ".js", "-DA15JTLU.js", ".js.map", "%c3", "."] {
-            site.get(&format!("{path}{end}"), "").await;
+            assert_eq!(site.get(&format!("{path}{end}"), "").await.status, 404);
         }
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 fn percent(text: &str) -> String {
