@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use buttress::assets::{AssetsLayer, Build, CacheControl, Rule};
 use buttress_benches::report::{Target, claim, median};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED,
+};
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -147,7 +149,14 @@ fn answer_of(media_type: &'static str) -> Answer {
 
 /// As a file service answers, with a tag of its own.
 fn answer(media_type: &'static str) -> Response<Full<Bytes>> {
-    with_fields(&[(CONTENT_TYPE, media_type), (ETAG, "\"18a2b-400\"")], Bytes::from_static(&BODY))
+    let fields = [
+        (CONTENT_TYPE, media_type),
+        (ACCEPT_RANGES, "bytes"),
+        (LAST_MODIFIED, "Thu, 01 Jan 2026 00:00:00 GMT"),
+        (ETAG, "\"18a2b-400\""),
+        (CONTENT_LENGTH, "1024"),
+    ];
+    with_fields(&fields, Bytes::from_static(&BODY))
 }
 
 fn with_field(_: Request<()>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {

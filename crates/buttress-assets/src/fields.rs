@@ -1,8 +1,5 @@
 //! A response's fields, gathered in one pass: to look each of them up costs more than all that is decided by them.
 
-use std::time::SystemTime;
-
-use buttress_rfc9111::date;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES,
     HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, SET_COOKIE, VARY,
@@ -50,12 +47,6 @@ impl<'a> Fields<'a> {
             }
         }
         this
-    }
-
-    /// `Last-Modified` in seconds since 1970.
-    pub(crate) fn modified(&self) -> Option<u64> {
-        let time = date::parse(self.last_modified?)?;
-        time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
     }
 
     /// The coding that the content is in; `Some("unknown")` if it cannot be read.

@@ -66,7 +66,8 @@ impl<'a> Served<'a> {
         let has_body = asked.method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
         let length = whole_length(status, &fields, exact.filter(|_| has_body));
         let known = index.and_then(|index| index.file(&path));
-        let is = known.and_then(|file| file.is(Seen { coding: fields.coding(), length, modified: fields.modified() }));
+        let is =
+            known.and_then(|file| file.is(Seen { coding: fields.coding(), length, modified: fields.last_modified }));
         let vouched = match known {
             Some(file) => is.and(file.vouched.ok()),
             None => index.and_then(|index| index.vouches_for(&path)),

@@ -162,7 +162,7 @@ mod tests {
         let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)).clock();
         let Given { file, length, may_hash, one_mtime } = given;
         let fields = Fields::of(&headers);
-        let seen = Seen { coding: fields.coding(), length, modified: fields.modified() };
+        let seen = Seen { coding: fields.coding(), length, modified: fields.last_modified };
         let is = file.and_then(|file| file.is(seen));
         match choose(&Tagged { fields: &fields, is, length, may_hash, one_mtime, clock: &clock }) {
             Tag::Ours(tag) => tag.to_str().unwrap().to_owned(),

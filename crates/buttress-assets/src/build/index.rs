@@ -39,8 +39,8 @@ pub(crate) struct File {
 pub(crate) struct Content {
     pub(crate) length: u64,
     pub(crate) tag: Option<HeaderValue>,
-    /// When it was modified, in seconds since 1970; `None` if it cannot be modified where it is served, or lies elsewhere.
-    pub(crate) modified: Option<u64>,
+    /// When it was modified, as `Last-Modified` says it; `None` if it cannot be modified where it is served, or lies elsewhere.
+    pub(crate) modified: Option<HeaderValue>,
 }
 
 /// How a response is the file that was read under its name.
@@ -59,7 +59,7 @@ pub(crate) enum Is<'a> {
 pub(crate) struct Seen<'a> {
     pub(crate) coding: Option<&'a str>,
     pub(crate) length: Option<u64>,
-    pub(crate) modified: Option<u64>,
+    pub(crate) modified: Option<&'a HeaderValue>,
 }
 
 /// Why nobody says that a file never changes.
@@ -136,7 +136,7 @@ impl File {
 impl Content {
     fn fits(&self, seen: Seen<'_>) -> bool {
         let is_long = seen.length.map(|length| length == self.length);
-        let is_dated = self.modified.zip(seen.modified).map(|(known, found)| known == found);
+        let is_dated = self.modified.as_ref().zip(seen.modified).map(|(known, found)| known == found);
         let is_known = is_long.is_some() || is_dated.is_some() || self.modified.is_none();
         is_known && is_long != Some(false) && is_dated != Some(false)
     }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use buttress_rfc9111::date;
 use buttress_rfc9111::entity_tag::EntityTag;
 use foldhash::fast::RandomState;
 use http::HeaderValue;
@@ -95,7 +96,7 @@ fn walk(dir: &Path, tags: bool, files: &mut Read) -> Result<(), BuildError> {
         let mut file = fs::File::open(entry.path()).map_err(failed)?;
         let mut found = Found::read(&mut file, &path, tags).map_err(failed)?;
         found.modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
-        found.content.modified = found.modified.filter(|_| tags).map(since_1970);
+        found.content.modified = found.modified.filter(|_| tags).map(date::to_header_value);
         files.insert(path, found);
     }
     if tags { sidecars(dir, files) } else { Ok(()) }
@@ -125,10 +126,6 @@ fn sidecars(dir: &Path, files: &mut Read) -> Result<(), BuildError> {
         found.content.tag = Some(tag.filter(|_| !text.is_empty()).ok_or_else(|| BuildError::tag(&sidecar))?);
     }
     Ok(())
-}
-
-fn since_1970(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Whether these times cannot tell one version of a file from the next: none at all, or one whole second for all, as archives
