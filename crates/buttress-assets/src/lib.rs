@@ -29,8 +29,8 @@
 //! 4. a **name alone** is never enough: `logo-20240608.png`, `readme-how-to-build.js` and `jquery-3.7.1.min.js` look the part.
 //!
 //! And even then only a success whose media type is what its extension promises: a single-page application that answers a
-//! missing script with its `index.html` does not have it kept as that script. A file that is no longer as long as it was when it was
-//! read is not trusted either. Errors under names that look hashed are `no-store`, since in a rolling deployment the next server may
+//! missing script with its `index.html` does not have it kept as that script. A file that has not the length or the time that it had
+//! when it was read is not trusted either. Errors under names that look hashed are `no-store`, since in a rolling deployment the next server may
 //! have the file.
 //!
 //! # What is said by default
