@@ -24,7 +24,7 @@ impl Fleet {
         let (begun, asked) = channel();
         let _answered = upstream.answering(move |request| {
             if request.start.contains("/slow") {
-                drop(begun.send(()));
+                begun.send(()).expect("the fleet listens");
                 std::thread::sleep(SLOW);
             }
             response("200 OK", "cache-control: max-age=60\r\n", "body")
