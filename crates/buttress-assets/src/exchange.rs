@@ -42,7 +42,7 @@ impl Exchange {
         let verdict = policy::decide(&settings.rules, &served);
         let tag = self.tag(&served, one_mtime);
         let varies = served.fields.content_encoding.is_some() || served.has_codings;
-        let length = served.length;
+        let length = if tag == Tag::Hash { served.length() } else { None };
         tracing::trace!(path = served.path(), %verdict, ?tag);
         count(verdict);
 
@@ -78,10 +78,15 @@ impl Exchange {
         if !served.is_read || !served.is_file() || served.fields.sets_cookie {
             return Tag::none(one_mtime);
         }
+        // The usual case comes first: to read a length costs as much as all that is decided here.
+        let fields = &served.fields;
+        if fields.etag.is_some() && fields.content_encoding.is_none() && served.is.is_none() && !one_mtime {
+            return Tag::Service;
+        }
         let tag = tag::choose(&Tagged {
-            fields: &served.fields,
+            fields,
             is: served.is.filter(|_| served.agrees),
-            length: served.length,
+            length: served.length(),
             may_hash: policy::may_hash(served, self.settings.hash_up_to),
             one_mtime,
             clock: &self.settings.clock,

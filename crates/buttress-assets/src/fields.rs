@@ -1,9 +1,6 @@
 //! A response's fields, gathered in one pass: to look each of them up costs more than all that is decided by them.
 
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES,
-    HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, SET_COOKIE, VARY,
-};
+use http::header::{HeaderMap, HeaderValue};
 
 /// What matters here of a response's fields. Of several lines the first counts.
 #[derive(Debug, Default)]
@@ -22,8 +19,8 @@ pub(crate) struct Fields<'a> {
 }
 
 /// Whether a field tells some caches alone what `Cache-Control` tells all (RFC 9213), or did so before there was a standard.
-pub(crate) fn is_targeted(name: &HeaderName) -> bool {
-    name.as_str().ends_with("-cache-control") || name.as_str() == "surrogate-control"
+pub(crate) fn is_targeted(name: &str) -> bool {
+    name.ends_with("-cache-control") || name == "surrogate-control"
 }
 
 // === impl Fields ===
@@ -32,18 +29,19 @@ impl<'a> Fields<'a> {
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let mut this = Self::default();
         for (name, value) in headers {
-            match *name {
-                ACCEPT_RANGES => this.answers_ranges = !value.as_bytes().eq_ignore_ascii_case(b"none"),
-                CACHE_CONTROL | EXPIRES => this.says = true,
-                CONTENT_ENCODING => this.content_encoding = this.content_encoding.or(Some(value)),
-                CONTENT_LENGTH => this.content_length = this.content_length.or(Some(value)),
-                CONTENT_RANGE => this.content_range = this.content_range.or(Some(value)),
-                CONTENT_TYPE => this.content_type = this.content_type.or(Some(value)),
-                ETAG => this.etag = this.etag.or(Some(value)),
-                LAST_MODIFIED => this.last_modified = this.last_modified.or(Some(value)),
-                SET_COOKIE => this.sets_cookie = true,
-                VARY => this.varies = true,
-                _ => this.says |= is_targeted(name),
+            // By the text, which is compared by length first: names have no order that a match could go by.
+            match name.as_str() {
+                "accept-ranges" => this.answers_ranges = !value.as_bytes().eq_ignore_ascii_case(b"none"),
+                "cache-control" | "expires" => this.says = true,
+                "content-encoding" => this.content_encoding = this.content_encoding.or(Some(value)),
+                "content-length" => this.content_length = this.content_length.or(Some(value)),
+                "content-range" => this.content_range = this.content_range.or(Some(value)),
+                "content-type" => this.content_type = this.content_type.or(Some(value)),
+                "etag" => this.etag = this.etag.or(Some(value)),
+                "last-modified" => this.last_modified = this.last_modified.or(Some(value)),
+                "set-cookie" => this.sets_cookie = true,
+                "vary" => this.varies = true,
+                other => this.says |= is_targeted(other),
             }
         }
         this

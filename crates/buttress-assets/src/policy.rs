@@ -80,7 +80,7 @@ fn vary_names(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 pub(crate) fn may_hash(served: &Served<'_>, most: u64) -> bool {
     served.asked.method == Method::GET
         && served.status == StatusCode::OK
-        && served.length.is_some_and(|length| length <= most)
+        && served.length().is_some_and(|length| length <= most)
 }
 
 // === What it says then ===
@@ -119,7 +119,7 @@ fn silence(headers: &mut HeaderMap) {
     for name in [CACHE_CONTROL, EXPIRES, PRAGMA] {
         headers.remove(name);
     }
-    while let Some(name) = headers.keys().find(|name| is_targeted(name)).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_targeted(name.as_str())).cloned() {
         headers.remove(name);
     }
 }

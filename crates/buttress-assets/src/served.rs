@@ -29,8 +29,8 @@ pub struct Served<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) fields: Fields<'a>,
-    /// The length of the whole representation, if it is known.
-    pub(crate) length: Option<u64>,
+    /// The length of the body, where it says so itself.
+    exact: Option<u64>,
     /// GET or HEAD.
     pub(crate) is_read: bool,
     /// Whether the media type can be what the extension promises.
@@ -64,10 +64,12 @@ impl<'a> Served<'a> {
         let (agrees, kind) = kind::of(kind::extension(&path), media_type);
         // A body that is left out, as those of HEAD and 304 are, says nothing of the length.
         let has_body = asked.method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
-        let length = whole_length(status, &fields, exact.filter(|_| has_body));
+        let exact = exact.filter(|_| has_body);
         let known = index.and_then(|index| index.file(&path));
-        let is =
-            known.and_then(|file| file.is(Seen { coding: fields.coding(), length, modified: fields.last_modified }));
+        let is = known.and_then(|file| {
+            let length = whole_length(status, &fields, exact);
+            file.is(Seen { coding: fields.coding(), length, modified: fields.last_modified })
+        });
         let vouched = match known {
             Some(file) => is.and(file.vouched.ok()),
             None => index.and_then(|index| index.vouches_for(&path)),
@@ -82,7 +84,7 @@ impl<'a> Served<'a> {
             status,
             headers,
             fields,
-            length,
+            exact,
             is_read,
             agrees,
             is,
@@ -147,6 +149,11 @@ impl<'a> Served<'a> {
     #[must_use]
     pub fn vouched(&self) -> Option<Vouched> {
         self.vouched
+    }
+
+    /// The length of the whole representation, if it is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        whole_length(self.status, &self.fields, self.exact)
     }
 
     /// Whether the response is a representation of what was asked for, or a part of it.
