@@ -235,10 +235,14 @@ impl Rule {
     // --- use ---
 
     /// Whether the rule is for this response.
+    #[inline]
     pub(crate) fn matches(&self, served: &Served<'_>) -> bool {
-        let is_kind = self.kinds == u32::MAX || served.kind().is_some_and(|kind| self.kinds & kind.bit() != 0);
-        is_kind
-            && self.statuses.contains(&served.status.as_u16())
+        // Nearly all rules of the table are told apart by the kind alone.
+        self.kinds & served.kind_bit != 0 && self.holds(served)
+    }
+
+    fn holds(&self, served: &Served<'_>) -> bool {
+        self.statuses.contains(&served.status.as_u16())
             && (self.any_method || served.is_read)
             && (self.any_type || served.agrees)
             && self.conditions.iter().all(|condition| condition.holds(served))

@@ -45,6 +45,8 @@ pub struct Served<'a> {
     path: Cow<'a, str>,
     media_type: Option<&'a str>,
     kind: Option<Kind>,
+    /// The kind's place in a set; a place of its own for what is of none.
+    pub(crate) kind_bit: u32,
 }
 
 // === impl Served ===
@@ -94,6 +96,7 @@ impl<'a> Served<'a> {
             path,
             media_type,
             kind,
+            kind_bit: kind.map_or(1 << 31, Kind::bit),
         }
     }
 
@@ -175,6 +178,13 @@ fn whole_length(status: StatusCode, fields: &Fields<'_>, exact: Option<u64>) -> 
             ContentRange::Unsatisfied { complete } => Some(complete),
         },
         // A HEAD has the length in its fields alone, a body that nobody has framed yet in its size hint.
-        _ => fields.content_length.map_or(exact, |length| length.to_str().ok()?.parse().ok()),
+        _ => fields.content_length.map_or(exact, |length| number(length.as_bytes())),
     }
+}
+
+/// Digits and nothing else, as a number that fits.
+fn number(digits: &[u8]) -> Option<u64> {
+    let push = |number: u64, digit: &u8| number.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0')?));
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| digits.iter().try_fold(0, push))?
 }
