@@ -20,6 +20,7 @@ mod load;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,11 +33,12 @@ pub use error::BuildError;
 #[cfg(test)]
 pub(crate) use index::{Content, File};
 pub(crate) use index::{Index, Is, NotVouched, Seen, coding, decoded};
+pub(crate) use load::relative;
 
 /// The files of a build, as they were when they were read. Clones share them.
 ///
-/// Reading is done at start, and costs one pass over all files (0.2 s for 500 MB, ten times that where all names look hashed); a request costs one look into a table. What
-/// is replaced later under the same name is noticed by its length or its time, and no longer trusted; [`reload`](Self::reload) after a
+/// Reading is done at start, and costs one pass over all files (0.2 s for 500 MB, ten times that where all names look hashed); a
+/// request costs one look into a table. What is replaced later under the same name is noticed by its length or its time, and no longer trusted; [`reload`](Self::reload) after a
 /// change in place.
 #[derive(Clone)]
 pub struct Build {
@@ -47,6 +49,9 @@ struct Shared {
     index: ArcSwap<Index>,
     options: BuildOptions,
 }
+
+/// What is known at a moment; reading the build again changes nothing in it.
+pub(crate) struct Snapshot(Guard<Arc<Index>>);
 
 /// Where a build lies, and what is believed of it. Made by [`Build::options`].
 #[derive(Clone, Debug)]
@@ -132,8 +137,8 @@ impl Build {
         &self.shared.options.at
     }
 
-    pub(crate) fn index(&self) -> Guard<Arc<Index>> {
-        self.shared.index.load()
+    pub(crate) fn index(&self) -> Snapshot {
+        Snapshot(self.shared.index.load())
     }
 }
 
@@ -142,6 +147,16 @@ impl fmt::Debug for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, vouched) = self.count();
         f.debug_struct("Build").field("files", &files).field("vouched", &vouched).finish_non_exhaustive()
+    }
+}
+
+// === impl Snapshot ===
+
+impl Deref for Snapshot {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        &self.0
     }
 }
 

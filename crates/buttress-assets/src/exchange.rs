@@ -13,8 +13,8 @@ use http_body::Body;
 use metrics::counter;
 
 use crate::body::AssetsBody;
-use crate::build::Build;
 use crate::conditions::{Answer, Conditions};
+use crate::fields;
 use crate::layer::Settings;
 use crate::policy::{self, Left, Verdict};
 use crate::served::{Asked, Served};
@@ -34,10 +34,9 @@ impl Exchange {
     /// Writes what is to be said into the fields. `Some` with its length if the content has to be read, to make its tag.
     pub(crate) fn say(&self, parts: &mut response::Parts, exact: Option<u64>) -> Option<u64> {
         let settings = &*self.settings;
-        let index = settings.build.as_ref().map(Build::index);
-        let one_mtime = settings.one_mtime || index.as_ref().is_some_and(|index| index.one_mtime);
-        let index = index.as_ref().map(|index| &***index);
-        let served = Served::new(&self.asked, parts.status, &parts.headers, exact, index);
+        let index = settings.index();
+        let one_mtime = settings.has_one_mtime(index.as_deref());
+        let served = Served::new(&self.asked, parts.status, &parts.headers, exact, index.as_deref());
 
         let verdict = policy::decide(&settings.rules, &served);
         let tag = self.tag(&served, one_mtime);
@@ -102,7 +101,7 @@ impl Exchange {
         body: AssetsBody<B>,
     ) -> Response<AssetsBody<B>> {
         let Some(conditions) = &self.conditions else { return Response::from_parts(parts, body) };
-        let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(fields::length);
         let length = length.or_else(|| body.size_hint().exact());
         let body = match conditions.judge(&self.asked.method, parts.status, &parts.headers, length) {
             Answer::Whole => body,

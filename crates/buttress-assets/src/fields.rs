@@ -1,5 +1,6 @@
 //! A response's fields, gathered in one pass: to look each of them up costs more than all that is decided by them.
 
+use buttress_rfc9111::targeted::is_targeted;
 use http::header::{HeaderMap, HeaderValue};
 
 /// What matters here of a response's fields. Of several lines the first counts.
@@ -18,9 +19,12 @@ pub(crate) struct Fields<'a> {
     pub(crate) varies: bool,
 }
 
-/// Whether a field tells some caches alone what `Cache-Control` tells all (RFC 9213), or did so before there was a standard.
-pub(crate) fn is_targeted(name: &str) -> bool {
-    name.ends_with("-cache-control") || name == "surrogate-control"
+/// A `Content-Length`: digits and nothing else, as a number that fits.
+pub(crate) fn length(value: &HeaderValue) -> Option<u64> {
+    let digits = value.as_bytes();
+    let push = |number: u64, digit: &u8| number.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0')?));
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| digits.iter().try_fold(0, push))?
 }
 
 // === impl Fields ===

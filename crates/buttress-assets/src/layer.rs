@@ -6,7 +6,7 @@ use std::sync::Arc;
 use buttress_core::Clock;
 use tower_layer::Layer;
 
-use crate::build::Build;
+use crate::build::{Build, Index, Snapshot};
 use crate::lint::Lint;
 use crate::rule::Rule;
 use crate::service::AssetsService;
@@ -50,6 +50,20 @@ pub(crate) struct Settings {
     pub(crate) one_mtime: bool,
     pub(crate) pass_conditions: bool,
     pub(crate) clock: Clock,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// What is known of the build now.
+    pub(crate) fn index(&self) -> Option<Snapshot> {
+        self.build.as_ref().map(Build::index)
+    }
+
+    /// Whether times of modification say nothing, by the setting or as the build was found.
+    pub(crate) fn has_one_mtime(&self, index: Option<&Index>) -> bool {
+        self.one_mtime || index.is_some_and(|index| index.one_mtime)
+    }
 }
 
 // === impl AssetsLayer ===

@@ -24,7 +24,7 @@ use http::{Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use walkdir::WalkDir;
 
-use crate::build::{Build, Index, NotVouched};
+use crate::build::{Build, Index, NotVouched, relative};
 use crate::kind::Kind;
 use crate::layer::Settings;
 use crate::policy;
@@ -68,8 +68,8 @@ pub enum Concern {
 
 impl Lint {
     pub(crate) fn of(settings: &Settings, dir: &Path) -> io::Result<Self> {
-        let index = settings.build.as_ref().map(Build::index);
-        let index: Option<&Index> = index.as_ref().map(|index| &***index);
+        let index = settings.index();
+        let index = index.as_deref();
         let mut files = Vec::new();
         for entry in WalkDir::new(dir).follow_links(true).sort_by_file_name() {
             let entry = entry?;
@@ -80,7 +80,7 @@ impl Lint {
             }
         }
         let missing = index.map(|index| index.missing.clone()).unwrap_or_default();
-        let one_mtime = settings.one_mtime || index.is_some_and(|index| index.one_mtime);
+        let one_mtime = settings.has_one_mtime(index);
         Ok(Self { files, missing, one_mtime })
     }
 
@@ -186,9 +186,7 @@ impl Linted {
 
 /// The path under which a file is served.
 fn url(dir: &Path, file: &Path, build: Option<&Build>) -> Option<String> {
-    let parts = file.strip_prefix(dir).ok()?.components().map(|part| part.as_os_str().to_str());
-    let parts: Vec<_> = parts.collect::<Option<_>>()?;
-    Some(format!("{}{}", build.map_or("/", Build::at), parts.join("/")))
+    Some(format!("{}{}", build.map_or("/", Build::at), relative(dir, file)?))
 }
 
 fn concern(served: &Served<'_>, index: Option<&Index>, file: &Path) -> io::Result<Option<Concern>> {

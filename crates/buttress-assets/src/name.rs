@@ -98,6 +98,11 @@ pub(crate) fn candidates(stem: &str) -> impl Iterator<Item = NameHash<'_>> {
     all.filter(|found| (SHORTEST..=LONGEST).contains(&found.text.len()) && found.text.chars().all(is_hash_character))
 }
 
+/// The last segment of a path.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// A file's name without its extensions.
 pub(crate) fn stem(file: &str) -> Option<&str> {
     let (mut stem, _) = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())?;

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use buttress_rfc9111::date;
+use buttress_rfc9111::{date, targeted};
 use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HeaderName, PRAGMA, VARY};
 use http::{Method, StatusCode};
 
-use crate::fields::is_targeted;
 use crate::rule::{Mode, Rule};
 use crate::served::Served;
 
@@ -119,9 +118,7 @@ fn silence(headers: &mut HeaderMap) {
     for name in [CACHE_CONTROL, EXPIRES, PRAGMA] {
         headers.remove(name);
     }
-    while let Some(name) = headers.keys().find(|name| is_targeted(name.as_str())).cloned() {
-        headers.remove(name);
-    }
+    targeted::remove_all(headers);
 }
 
 /// Adds a name to `Vary`, unless it stands there or everything does.

@@ -72,8 +72,8 @@ pub enum Mode {
 pub(crate) struct Effect {
     pub(crate) value: Option<HeaderValue>,
     pub(crate) targeted: Vec<(HeaderName, HeaderValue)>,
-    /// How far `Expires` lies in the future, if it is wanted.
-    pub(crate) expires: Option<Duration>,
+    /// Whether `Expires` is wanted beside `max-age`.
+    expires: bool,
     /// Whether a shared cache may keep what was made for somebody who proved who he is (RFC 9111 section 3.5).
     pub(crate) shares_authorized: bool,
     max_age: Option<Duration>,
@@ -210,7 +210,7 @@ impl Rule {
     /// Says `Expires` beside `max-age`, for caches that are older than HTTP/1.1. Default: no. Costs a look at the clock
     /// and an allocation.
     pub fn expires(mut self) -> Self {
-        self.effect.expires = Some(Duration::ZERO);
+        self.effect.expires = true;
         self
     }
 
@@ -250,7 +250,7 @@ impl Rule {
 
     /// How long from now `Expires` lies, if it is wanted and `max-age` says so.
     pub(crate) fn expires_in(&self) -> Option<Duration> {
-        self.effect.expires.and(self.effect.max_age)
+        self.effect.max_age.filter(|_| self.effect.expires)
     }
 }
 

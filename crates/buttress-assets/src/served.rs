@@ -7,7 +7,7 @@ use http::header::HeaderMap;
 use http::{Method, StatusCode, Uri};
 
 use crate::build::{Index, Is, Seen, Vouched};
-use crate::fields::Fields;
+use crate::fields::{self, Fields};
 use crate::kind::{self, Kind};
 use crate::name;
 
@@ -166,25 +166,18 @@ impl<'a> Served<'a> {
 
     /// Whether its name looks as if it held a hash, or is known to.
     pub(crate) fn looks_hashed(&self) -> bool {
-        self.is_known_hashed || name::hash_in(self.path.rsplit('/').next().unwrap_or(&self.path)).is_ok()
+        self.is_known_hashed || name::hash_in(name::file_name(&self.path)).is_ok()
     }
 }
 
 /// The length of the whole representation that a response is, or is a part of.
-fn whole_length(status: StatusCode, fields: &Fields<'_>, exact: Option<u64>) -> Option<u64> {
+fn whole_length(status: StatusCode, found: &Fields<'_>, exact: Option<u64>) -> Option<u64> {
     match status {
-        StatusCode::PARTIAL_CONTENT => match ContentRange::parse(fields.content_range?.as_bytes())? {
+        StatusCode::PARTIAL_CONTENT => match ContentRange::parse(found.content_range?.as_bytes())? {
             ContentRange::Part { complete, .. } => complete,
             ContentRange::Unsatisfied { complete } => Some(complete),
         },
         // A HEAD has the length in its fields alone, a body that nobody has framed yet in its size hint.
-        _ => fields.content_length.map_or(exact, |length| number(length.as_bytes())),
+        _ => found.content_length.map_or(exact, fields::length),
     }
-}
-
-/// Digits and nothing else, as a number that fits.
-fn number(digits: &[u8]) -> Option<u64> {
-    let push = |number: u64, digit: &u8| number.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0')?));
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    is_number.then(|| digits.iter().try_fold(0, push))?
 }

@@ -63,8 +63,8 @@ where
 /// What the service is not to see of a request: conditions that the layer judges, and a `Range` where the tag of a part could
 /// not be told without the whole.
 fn hide(settings: &Settings, path: &str) -> Hide {
-    let index = settings.build.as_ref().map(build::Build::index);
-    let one_mtime = settings.one_mtime || index.as_ref().is_some_and(|index| index.one_mtime);
+    let index = settings.index();
+    let one_mtime = settings.has_one_mtime(index.as_deref());
     let is_tagged = || {
         let path = build::decoded(path);
         let content = index.as_ref().and_then(|index| index.file(&path)?.content.as_ref());

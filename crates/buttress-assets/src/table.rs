@@ -7,6 +7,7 @@ use std::time::Duration;
 use buttress_rfc9111::CacheControl;
 
 use crate::kind::Kind;
+use crate::name;
 use crate::rule::Rule;
 use crate::served::Served;
 
@@ -78,6 +79,6 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Browsers say when they fetch one; the names are for everybody else.
 fn is_service_worker(served: &Served<'_>) -> bool {
-    let file = served.path().rsplit('/').next().unwrap_or_default();
+    let file = name::file_name(served.path());
     served.asked.service_worker || WORKERS.iter().any(|name| name.eq_ignore_ascii_case(file))
 }

@@ -121,6 +121,7 @@ mod capture;
 mod ledger;
 mod recent;
 mod block;
+mod sealed;
 mod millis;
 
 mod options;

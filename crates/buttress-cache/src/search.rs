@@ -10,6 +10,7 @@ use crate::entry::Malformed;
 use crate::key::{self, Key, OF_PATH, SEARCHED};
 use crate::ledger::Location;
 use crate::millis::{from_millis, to_millis};
+use crate::sealed::{SUM, opened, part, push_part, seal};
 use crate::tag::Tag;
 
 /// `magic | version | kind` of this record; entries begin alike, with another kind.
@@ -51,7 +52,7 @@ impl Search {
     }
 
     pub(crate) fn len(&self) -> usize {
-        FIXED + self.key.len() + self.policy.to_text().len() + 8
+        FIXED + self.key.len() + self.policy.to_text().len() + SUM
     }
 
     /// Whether the bytes are this kind of record.
@@ -61,25 +62,17 @@ impl Search {
 
     pub(crate) fn encode(&self) -> Bytes {
         let text = self.policy.to_text();
-        let mut out = Vec::with_capacity(FIXED + self.key.len() + text.len() + 8);
+        let mut out = Vec::with_capacity(FIXED + self.key.len() + text.len() + SUM);
         out.extend_from_slice(&MARK);
         out.extend_from_slice(&to_millis(self.until).to_le_bytes());
         for part in [self.key.as_slice(), text.as_bytes()] {
-            out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
-            out.extend_from_slice(part);
+            push_part(&mut out, part);
         }
-        let sum = xxhash_rust::xxh3::xxh3_64(&out);
-        out.extend_from_slice(&sum.to_le_bytes());
-        out.into()
+        seal(out)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let at = bytes.len().checked_sub(8).ok_or(Malformed::Truncated)?;
-        let sum = array(bytes, at).ok_or(Malformed::Truncated)?;
-        if xxhash_rust::xxh3::xxh3_64(&bytes[..at]) != u64::from_le_bytes(sum) {
-            return Err(Malformed::Checksum);
-        }
-        Self::fields_of(&bytes[..at]).ok_or(Malformed::Truncated)
+        Self::fields_of(opened(bytes)?).ok_or(Malformed::Truncated)
     }
 
     fn fields_of(bytes: &[u8]) -> Option<Self> {
@@ -119,12 +112,6 @@ impl Key {
             key::location(self.text()).filter(|_| self.begins_with_uri())?;
         any_query.then(|| Tag::search(authority, path))
     }
-}
-
-fn part(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    let len = usize::try_from(u32::from_le_bytes(array(bytes, at)?)).ok()?;
-    let end = (at + 4).checked_add(len)?;
-    Some((bytes.get(at + 4..end)?, end))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::block::array;
 use crate::entry::Malformed;
 use crate::millis::{from_millis, to_millis};
+use crate::sealed::{SUM, opened, part, push_part, seal};
 
 /// `magic | version | kind` of this record; entries begin alike, with another kind.
 const MARK: [u8; 4] = [0xB7, b'c', 1, b'v'];
@@ -70,7 +71,7 @@ impl Variants {
     }
 
     pub(crate) fn len(&self) -> usize {
-        FIXED + self.key.len() + self.names().len() + 8
+        FIXED + self.key.len() + self.names().len() + SUM
     }
 
     /// Whether the bytes are this kind of record.
@@ -85,21 +86,13 @@ impl Variants {
         out.extend_from_slice(&self.epoch.to_le_bytes());
         out.extend_from_slice(&to_millis(self.until).to_le_bytes());
         for part in [self.key.as_slice(), names.as_bytes()] {
-            out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
-            out.extend_from_slice(part);
+            push_part(&mut out, part);
         }
-        let sum = xxhash_rust::xxh3::xxh3_64(&out);
-        out.extend_from_slice(&sum.to_le_bytes());
-        out.into()
+        seal(out)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let at = bytes.len().checked_sub(8).ok_or(Malformed::Truncated)?;
-        let sum = array(bytes, at).ok_or(Malformed::Truncated)?;
-        if xxhash_rust::xxh3::xxh3_64(&bytes[..at]) != u64::from_le_bytes(sum) {
-            return Err(Malformed::Checksum);
-        }
-        Self::fields_of(&bytes[..at]).ok_or(Malformed::Truncated)
+        Self::fields_of(opened(bytes)?).ok_or(Malformed::Truncated)
     }
 
     fn fields_of(bytes: &[u8]) -> Option<Self> {
@@ -114,10 +107,4 @@ impl Variants {
     fn names(&self) -> String {
         self.fields.names().collect::<Vec<_>>().join(",")
     }
-}
-
-fn part(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    let len = usize::try_from(u32::from_le_bytes(array(bytes, at)?)).ok()?;
-    let end = (at + 4).checked_add(len)?;
-    Some((bytes.get(at + 4..end)?, end))
 }

@@ -38,6 +38,20 @@ pub fn directives(headers: &HeaderMap, fields: &[HeaderName]) -> ResponseDirecti
     targeted.unwrap_or_else(|| ResponseDirectives::from_headers(headers))
 }
 
+/// Whether a field tells some caches alone what `Cache-Control` tells all, or did so before there was a standard for it
+/// (`Surrogate-Control`); `name` is in lower case.
+#[must_use]
+pub fn is_targeted(name: &str) -> bool {
+    name.ends_with("-cache-control") || name == "surrogate-control"
+}
+
+/// Takes all such fields out of a message. Allocates nothing when there is none.
+pub fn remove_all(headers: &mut HeaderMap) {
+    while let Some(name) = headers.keys().find(|name| is_targeted(name.as_str())).cloned() {
+        headers.remove(name);
+    }
+}
+
 /// The directives in this field; `None` when it is absent, empty or malformed.
 fn parse(headers: &HeaderMap, field: &HeaderName) -> Option<ResponseDirectives> {
     let value = combined(headers, field)?;

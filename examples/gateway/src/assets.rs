@@ -15,7 +15,6 @@ use crate::config::Problem;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AssetsTable {
     dir: Option<PathBuf>,
-    #[serde(default)]
     manifest: Vec<PathBuf>,
     at: Option<String>,
     trust: Vec<String>,

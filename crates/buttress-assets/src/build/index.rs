@@ -7,10 +7,10 @@ use http::HeaderValue;
 use percent_encoding::percent_decode_str;
 
 use super::Vouched;
-use crate::name::{NotAHash, hash_in, is_map};
+use crate::name::{NotAHash, file_name, hash_in, is_map};
 
 /// What is known of all files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) one_mtime: bool,
     /// What a manifest lists, and is no file.
@@ -79,8 +79,8 @@ const CODINGS: [(&str, &str); 4] = [(".br", "br"), (".gz", "gzip"), (".zst", "zs
 // === impl Index ===
 
 impl Index {
-    pub(crate) fn new(files: Files, trusted: Vec<Box<str>>) -> Self {
-        Self { one_mtime: false, missing: Vec::new(), files, trusted }
+    pub(crate) fn new(files: Files, trusted: Vec<Box<str>>, missing: Vec<Box<str>>, one_mtime: bool) -> Self {
+        Self { one_mtime, missing, files, trusted }
     }
 
     /// What is known of what is served under this path, decoded.
@@ -101,7 +101,7 @@ impl Index {
             && !path.contains(['%', '\\']) // it could not be decoded, and may lead elsewhere
             && !path.contains("/../")
             && !is_map(path)
-            && hash_in(path.rsplit('/').next().unwrap_or(path)).is_ok()
+            && hash_in(file_name(path)).is_ok()
     }
 
     /// The files; directories, which stand for their `index.html`, are not counted again.

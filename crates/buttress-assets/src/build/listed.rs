@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Vouched;
 use super::index::NotVouched;
-use super::load::{Read, file_name};
+use super::load::Read;
 use crate::kind;
 use crate::manifest::{Manifest, Output, Shape};
 use crate::name::{self, NameHash, NotAHash};
@@ -79,7 +79,7 @@ fn covers(shape: Shape, path: &str, judged: &Judged) -> bool {
 
 /// By what the tool tells of its source where it does, and by its looks elsewhere.
 fn judge(output: &Output, shape: Shape) -> Judged {
-    let file = file_name(output.path());
+    let file = name::file_name(output.path());
     match output.immutable() {
         Some(true) => return Judged::Hashed(None),
         Some(false) => return Judged::Not(NotAHash::SameAsSource),
@@ -87,7 +87,7 @@ fn judge(output: &Output, shape: Shape) -> Judged {
     }
     let form = |hash: NameHash<'_>| (hash.separator, hash.text.len());
     let by_looks = || name::hash_in(file).map(form);
-    match output.source().map_or(Ok(None), |source| name::hash_added(file, file_name(source))) {
+    match output.source().map_or(Ok(None), |source| name::hash_added(file, name::file_name(source))) {
         // A map from names to names has no other name for a chunk than its own; where a source is told, this is it.
         Err(NotAHash::SameAsSource) if shape == Shape::Map => match by_looks() {
             Ok(form) => Judged::Likely(form, NotAHash::SameAsSource),

@@ -68,9 +68,7 @@ pub(super) fn index(options: &BuildOptions) -> Result<Index, BuildError> {
     let one_mtime = options.one_mtime.unwrap_or_else(|| says_nothing(&times));
     let trusted = options.trusted.iter().map(|prefix| prefix.as_str().into()).collect();
     let Listed { paths, missing } = listed;
-    let mut index = Index::new(table(files, paths, options), trusted);
-    (index.one_mtime, index.missing) = (one_mtime, missing);
-    Ok(index)
+    Ok(Index::new(table(files, paths, options), trusted, missing, one_mtime))
 }
 
 // === Files ===
@@ -108,7 +106,7 @@ fn is_gone(error: &walkdir::Error) -> bool {
 }
 
 /// A path below the root as it stands in a URL; `None` if it is no UTF-8.
-fn relative(dir: &Path, path: &Path) -> Option<String> {
+pub(crate) fn relative(dir: &Path, path: &Path) -> Option<String> {
     let parts = path.strip_prefix(dir).ok()?.components().map(|part| part.as_os_str().to_str());
     parts.collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
 }
@@ -218,7 +216,7 @@ fn vouched(
     if let Some(not) = told {
         return not;
     }
-    match name::hash_in(file_name(path)) {
+    match name::hash_in(name::file_name(path)) {
         Ok(_) if name::is_map(path) => Err(NotVouched::Uncovered),
         Ok(_) if options.trusted.iter().any(|prefix| url.starts_with(prefix)) => Ok(Vouched::Path),
         Ok(_) => Err(NotVouched::LooksOnly),
@@ -226,16 +224,12 @@ fn vouched(
     }
 }
 
-pub(super) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
 // === impl Found ===
 
 impl Found {
     /// Reads a content once, and keeps what is asked of it.
     fn read(content: &mut dyn io::Read, path: &str, tags: bool) -> io::Result<Self> {
-        let stem = name::stem(file_name(path)).filter(|stem| name::candidates(stem).next().is_some());
+        let stem = name::stem(name::file_name(path)).filter(|stem| name::candidates(stem).next().is_some());
         let mut digests = stem.map(|_| Digests::default());
         let mut hasher = tags.then(Hasher::new);
         let mut length = 0;

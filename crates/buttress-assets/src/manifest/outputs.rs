@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::path::{below_root, without_query};
 use super::{ManifestError, Output, Shape};
+use crate::name::file_name;
 
 /// More are refused.
 pub(super) const MOST_OUTPUTS: usize = 200_000;
@@ -85,12 +86,8 @@ pub(super) fn closest<'a>(path: &str, sources: [Option<&'a str>; 2]) -> Option<&
 
 /// How much of the source's name the output's name begins with.
 pub(super) fn shows(path: &str, source: &str) -> usize {
-    let (file, source) = (last(path), last(source));
+    let (file, source) = (file_name(path), file_name(source));
     let stem = source.rsplit_once('.').map_or(source, |(stem, _)| stem);
     let longest = [source, stem].into_iter().find(|name| file.starts_with(name));
     longest.map_or(0, str::len)
-}
-
-fn last(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

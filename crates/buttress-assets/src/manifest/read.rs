@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::outputs::{Outputs, closest, shows};
 use super::{ManifestError, Members, Shape};
+use crate::name::file_name;
 
 /// An entry of Vite's manifest. Styles and assets have entries of their own only if something asked for them by name.
 #[derive(Deserialize)]
@@ -126,8 +127,7 @@ fn is_file_for_file(key: &str, value: &RawValue) -> bool {
 }
 
 fn extension(path: &str) -> Option<&str> {
-    let file = path.rsplit('/').next().unwrap_or(path);
-    file.rsplit_once('.').map(|(_, extension)| extension).filter(|extension| !extension.is_empty())
+    file_name(path).rsplit_once('.').map(|(_, extension)| extension).filter(|extension| !extension.is_empty())
 }
 
 // === What ===

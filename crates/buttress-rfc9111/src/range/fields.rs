@@ -3,6 +3,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::ContentRange;
+use crate::targeted;
 
 /// Makes the fields of a 206 from those of the complete response (RFC 9110 section 15.3.7).
 ///
@@ -21,7 +22,7 @@ pub fn to_partial(headers: &mut HeaderMap, first: u64, last: u64, length: impl I
 /// Sets `Content-Range: bytes */length`. All that describes or validates the representation goes. Nothing that lets a
 /// cache further down keep the refusal stays either: it would answer requests that ask for another range with it.
 pub fn to_unsatisfiable(headers: &mut HeaderMap, length: u64) {
-    const GONE: [HeaderName; 16] = [
+    const GONE: [HeaderName; 15] = [
         header::AGE,
         HeaderName::from_static("content-digest"),
         header::CONTENT_DISPOSITION,
@@ -35,17 +36,13 @@ pub fn to_unsatisfiable(headers: &mut HeaderMap, length: u64) {
         header::EXPIRES,
         header::LAST_MODIFIED,
         HeaderName::from_static("repr-digest"),
-        HeaderName::from_static("surrogate-control"),
         header::TRAILER,
         header::TRANSFER_ENCODING,
     ];
     for name in &GONE {
         headers.remove(name);
     }
-    let targeted: Vec<_> = headers.keys().filter(|name| name.as_str().ends_with("-cache-control")).cloned().collect();
-    for name in targeted {
-        headers.remove(name);
-    }
+    targeted::remove_all(headers);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::CONTENT_RANGE, ContentRange::Unsatisfied { complete: length }.to_value());
 }
