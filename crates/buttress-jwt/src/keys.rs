@@ -1,0 +1,306 @@
+//! The keys of one issuer, and how a token finds its own.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::DecodingKey;
+
+use crate::algorithm::{Algorithm, Family};
+use crate::fault::Fault;
+#[cfg(feature = "fetch")]
+use crate::fetch::KeyUrl;
+use crate::jwk;
+use crate::provider;
+use crate::weak::{self, Weakness};
+
+/// One key that signatures are checked with, good for one algorithm.
+#[derive(Clone)]
+pub struct Key {
+    pub(crate) kid: Option<String>,
+    /// Not known of an RSA key in a key set that does not say it: then it is the only one of the family that its issuer may use.
+    algorithm: Option<Algorithm>,
+    family: Family,
+    decoding: DecodingKey,
+}
+
+/// The keys of one issuer. Clones share them, so that [`Keys::replace`] reaches every verifier.
+///
+/// ```
+/// use buttress_jwt::{Algorithm, Key, Keys};
+///
+/// let secret = b"\x8a3r8V~tu\x16\x95\xd9N\xe1\xb9\xe0\xc5@\x02\xdb\xc5\xa8z\x1f]\x01\x9c\xd4\x17\xbe9\x0b\xa6";
+/// let keys = Keys::new([Key::secret(Algorithm::HS256, secret)?]);
+/// assert!(Key::secret(Algorithm::HS256, b"secret").is_err());
+/// # let _ = keys;
+/// # Ok::<(), buttress_jwt::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Keys {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    set: ArcSwap<KeySet>,
+    #[cfg(feature = "fetch")]
+    remote: Option<KeyUrl>,
+}
+
+/// The keys at one moment.
+pub(crate) struct KeySet {
+    keys: Vec<Key>,
+    /// No two sets of a process have the same.
+    pub(crate) epoch: u64,
+}
+
+/// A key that cannot be used, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyError(String);
+
+/// A token without `kid` is tried with so many keys: each may cost a signature.
+const MOST_TRIED: usize = 4;
+
+// === impl Key ===
+
+impl Key {
+    /// A secret shared with the issuer. For rotation, give a [`Keys`] the new one and the old.
+    ///
+    /// # Errors
+    /// If the algorithm takes no secret; if the secret is shorter than its hash (32, 48 or 64 bytes), hardly random, or stands in documentation.
+    pub fn secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        match weak::of_secret(algorithm, secret.as_ref()) {
+            Some(weakness) => Err(weakness.into()),
+            None => Self::dangerous_weak_secret(algorithm, secret),
+        }
+    }
+
+    /// A secret that anybody may guess: for the time in which an old service that has one is being replaced. Whoever guesses it
+    /// can be anyone.
+    ///
+    /// # Errors
+    /// If the algorithm takes no secret, or the secret is empty.
+    pub fn dangerous_weak_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        let secret = secret.as_ref();
+        if !algorithm.is_symmetric() || secret.is_empty() {
+            return Err(KeyError(format!("{algorithm} with a secret of {} bytes", secret.len())));
+        }
+        Ok(Self::of(algorithm, DecodingKey::from_secret(secret)))
+    }
+
+    /// A public key in PEM, for one algorithm.
+    ///
+    /// # Errors
+    /// If it is not a public key of that algorithm, or a weak one.
+    pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        let pem = pem.as_ref();
+        let read = match algorithm.family() {
+            Family::Secret => return Err(KeyError(format!("{algorithm} takes a secret, not a public key"))),
+            Family::Rsa => DecodingKey::from_rsa_pem(pem),
+            Family::P256 | Family::P384 => DecodingKey::from_ec_pem(pem),
+            Family::Ed25519 => DecodingKey::from_ed_pem(pem),
+        };
+        let decoding = read.map_err(|error| KeyError(format!("no public key for {algorithm} in PEM: {error}")))?;
+        let bytes = decoding.try_get_as_bytes().unwrap_or_default();
+        let fits = match algorithm.family() {
+            Family::Rsa => {
+                let (n, e) = provider::rsa_components(bytes).ok_or_else(|| KeyError("no RSA public key".to_owned()))?;
+                weak::of_rsa(&n, &e).map_or(Ok(true), |weakness| Err(KeyError::from(weakness)))?
+            }
+            Family::P256 => bytes.len() == 65,
+            Family::P384 => bytes.len() == 97,
+            _ => bytes.len() == 32,
+        };
+        if fits {
+            Ok(Self::of(algorithm, decoding))
+        } else {
+            Err(KeyError(format!("not a public key for {algorithm}")))
+        }
+    }
+
+    /// A key as JSON (RFC 7517). Its `alg`, `use` and `key_ops` are kept to.
+    ///
+    /// # Errors
+    /// If it is no key, is for something else, or is weak.
+    pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        jwk::one(json.as_ref())
+    }
+
+    /// The name by which tokens ask for it. Default: none, or that in the JSON.
+    #[must_use]
+    pub fn named(mut self, kid: impl Into<String>) -> Self {
+        self.kid = Some(kid.into());
+        self
+    }
+
+    pub(crate) fn of(algorithm: Algorithm, decoding: DecodingKey) -> Self {
+        Self { kid: None, algorithm: Some(algorithm), family: algorithm.family(), decoding }
+    }
+
+    /// An RSA key that does not say its algorithm.
+    pub(crate) fn of_rsa(algorithm: Option<Algorithm>, modulus: &[u8], exponent: &[u8]) -> Self {
+        let decoding = DecodingKey::from_rsa_raw_components(modulus, exponent);
+        Self { kid: None, algorithm, family: Family::Rsa, decoding }
+    }
+
+    pub(crate) fn is_secret(&self) -> bool {
+        self.family == Family::Secret
+    }
+
+    /// Whether a signature by this algorithm may be checked with it.
+    fn is_for(&self, asked: Algorithm, allowed: &[Algorithm]) -> bool {
+        match self.algorithm {
+            Some(own) => own == asked,
+            None => {
+                asked.family() == self.family
+                    && allowed.iter().all(|other| *other == asked || other.family() != self.family)
+            }
+        }
+    }
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// These keys.
+    pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
+        Self::of(KeySet::new(keys.into_iter().collect()))
+    }
+
+    /// The keys of a key set as JSON (RFC 7517 §5). Those that cannot be used are left out and logged.
+    ///
+    /// # Errors
+    /// If it is no key set, or holds no key that can be used.
+    pub fn jwks(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        jwk::set(json.as_ref(), jwk::From::File).map(|keys| Self::of(KeySet::new(keys)))
+    }
+
+    /// The keys of a key set in a file. [`Keys::replace`] reads it again.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no key set, or holds no key that can be used.
+    pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
+        let path = path.as_ref();
+        let json = std::fs::read(path).map_err(|error| KeyError(format!("{}: {error}", path.display())))?;
+        Self::jwks(json).map_err(|KeyError(why)| KeyError(format!("{}: {why}", path.display())))
+    }
+
+    /// The keys that are published at a URL, fetched in the background.
+    #[cfg(feature = "fetch")]
+    #[must_use]
+    pub fn url(url: KeyUrl) -> Self {
+        let set = ArcSwap::from_pointee(KeySet::new(Vec::new()));
+        let keys = Self { shared: Arc::new(Shared { set, remote: Some(url) }) };
+        keys.shared.remote.iter().for_each(|url| url.follow(&keys));
+        keys
+    }
+
+    /// Takes these keys instead, everywhere and at once. Tokens that were verified with a key that is gone are verified again, and fail.
+    pub fn replace(&self, keys: impl IntoIterator<Item = Key>) {
+        self.set(keys.into_iter().collect());
+    }
+
+    pub(crate) fn set(&self, keys: Vec<Key>) {
+        self.shared.set.store(Arc::new(KeySet::new(keys)));
+    }
+
+    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<KeySet>> {
+        self.shared.set.load()
+    }
+
+    /// Where they come from, if they are fetched.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn remote(&self) -> Option<&KeyUrl> {
+        self.shared.remote.as_ref()
+    }
+
+    #[cfg(feature = "fetch")]
+    pub(crate) fn is_dropped(weak: &std::sync::Weak<impl Sized>) -> bool {
+        weak.strong_count() == 0
+    }
+
+    fn of(set: KeySet) -> Self {
+        let set = ArcSwap::from_pointee(set);
+        Self {
+            shared: Arc::new(Shared {
+                set,
+                #[cfg(feature = "fetch")]
+                remote: None,
+            }),
+        }
+    }
+}
+
+// === impl KeySet ===
+
+impl KeySet {
+    fn new(keys: Vec<Key>) -> Self {
+        static EPOCH: AtomicU64 = AtomicU64::new(1);
+        Self { keys, epoch: EPOCH.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Checks a signature with the key that the token names; without a name, with those of its algorithm.
+    pub(crate) fn verify(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        allowed: &[Algorithm],
+        signed: &str,
+        signature: &Vec<u8>,
+    ) -> Result<(), Fault> {
+        let mut known = false;
+        // A set without names takes tokens with any, and a token without a name takes any key.
+        let by_name = kid.filter(|_| self.keys.iter().any(|key| key.kid.is_some()));
+        let named = |key: &&Key| by_name.is_none() || key.kid.as_deref() == by_name;
+        let fitting = self.keys.iter().filter(named).filter(|key| key.is_for(algorithm, allowed));
+        for key in fitting.take(MOST_TRIED) {
+            known = true;
+            if provider::verify(algorithm, &key.decoding, signed.as_bytes(), signature) {
+                return Ok(());
+            }
+        }
+        Err(if known { Fault::Signature } else { Fault::Key })
+    }
+
+    /// Whether there is a key of this name.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+// === impl KeyError ===
+
+impl KeyError {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl From<Weakness> for KeyError {
+    fn from(weakness: Weakness) -> Self {
+        Self(weakness.as_str().to_owned())
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the key: it may be a secret.
+        f.debug_struct("Key").field("kid", &self.kid).field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.current().keys).finish()
+    }
+}

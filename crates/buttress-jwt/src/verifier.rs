@@ -1,0 +1,181 @@
+//! The verifier: parse, find the issuer and the key, check the signature, check the claims.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::claims::{self, Claims};
+use crate::compact::Compact;
+use crate::fault::Fault;
+use crate::header::Header;
+use crate::json;
+use crate::mark::Marks;
+use crate::policy;
+use crate::remembered::{Digest, Remembered};
+use crate::token::{Token, Verified};
+use crate::trusted::{TrustError, TrustedIssuer};
+
+/// Believes tokens of the issuers that it trusts. Cheap to clone; clones share what was verified before.
+///
+/// ```
+/// use buttress_jwt::{Algorithm, Key, Keys, TrustedIssuer, Verifier};
+///
+/// # fn secret() -> [u8; 32] { std::array::from_fn(|n| n as u8) }
+/// let keys = Keys::new([Key::secret(Algorithm::HS256, secret())?]);
+/// let verifier = Verifier::new([TrustedIssuer::new("https://accounts.example", "shop", [Algorithm::HS256], keys)])?;
+/// let now = buttress_core::Clock::system().now();
+/// assert!(verifier.verify("eyJhbGciOiJub25lIn0.e30.", now).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Verifier {
+    trusted: Arc<[TrustedIssuer]>,
+    remembered: Arc<Remembered>,
+    longest: usize,
+}
+
+/// Why a token was not believed, and what more is known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Disbelieved {
+    pub(crate) fault: Fault,
+    /// Whose key is not known, and its name.
+    #[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "only fetched keys can be fetched again"))]
+    pub(crate) key: Option<(usize, Option<String>)>,
+}
+
+/// Header fields beyond 8 KiB are refused by most servers.
+const LONGEST: usize = 8 * 1024;
+/// About ten thousand tokens.
+const REMEMBERED: u64 = 8 << 20;
+
+// === impl Verifier ===
+
+impl Verifier {
+    /// Trusts these issuers.
+    ///
+    /// # Errors
+    /// If there is none, one is there twice, or one would believe too much: the error names it.
+    pub fn new(trusted: impl IntoIterator<Item = TrustedIssuer>) -> Result<Self, TrustError> {
+        let trusted: Arc<[_]> = trusted.into_iter().collect();
+        if trusted.is_empty() {
+            return Err(TrustError("no issuer is trusted".to_owned()));
+        }
+        for (at, one) in trusted.iter().enumerate() {
+            one.check()?;
+            if trusted[..at].iter().any(|other| other.issuer == one.issuer) {
+                let name = one.issuer.as_deref().unwrap_or("(unnamed)");
+                return Err(TrustError(format!("issuer {name}: stands there twice; give one all of its keys")));
+            }
+        }
+        Ok(Self { trusted, remembered: Arc::new(Remembered::new(REMEMBERED)), longest: LONGEST })
+    }
+
+    /// The longest token, in bytes; longer ones are refused unread. Default: 8 KiB.
+    #[must_use]
+    pub fn longest(mut self, bytes: usize) -> Self {
+        self.longest = bytes;
+        self
+    }
+
+    /// How many bytes of tokens are remembered as verified, so that a signature is checked once. Default: 8 MiB of tokens, about ten
+    /// thousand, which take some three times that; 0 turns it off. Of each token a keyed digest is kept, never the token. Its times are checked each
+    /// time, a change of its issuer's keys forgets it, and revocation is asked afterwards.
+    #[must_use]
+    pub fn remember(mut self, bytes: u64) -> Self {
+        self.remembered = Arc::new(Remembered::new(bytes));
+        self
+    }
+
+    /// Believes a token, or says why not. Whether it was revoked is another question: [`Revocations`](crate::Revocations).
+    ///
+    /// Costs one signature, or a digest if it was verified before.
+    ///
+    /// # Errors
+    /// Why the token is not believed.
+    pub fn verify(&self, token: &str, now: SystemTime) -> Result<Token, Fault> {
+        self.check(token, now).map_err(|disbelieved| disbelieved.fault)
+    }
+
+    pub(crate) fn check(&self, token: &str, now: SystemTime) -> Result<Token, Disbelieved> {
+        if token.len() > self.longest {
+            return Err(Fault::TooLong.into());
+        }
+        let now = claims::millis(now);
+        let digest = self.remembered.digest(token);
+        match digest.as_ref().and_then(|digest| self.recall(digest, now)) {
+            Some(answer) => answer.map_err(Into::into),
+            None => {
+                let verified = self.first_sight(token, now)?;
+                if let Some(digest) = digest {
+                    self.remembered.keep(digest, &verified, token.len());
+                }
+                Ok(verified)
+            }
+        }
+    }
+
+    /// A token that was verified before, by the keys that are still the issuer's.
+    fn recall(&self, digest: &Digest, now: u64) -> Option<Result<Token, Fault>> {
+        let token = self.remembered.recall(digest)?;
+        let verified = token.verified();
+        let trusted = &self.trusted[verified.trusted];
+        if trusted.keys.current().epoch != verified.epoch {
+            return None;
+        }
+        Some(policy::on_time(&verified.claims, trusted, now).map(|()| token))
+    }
+
+    fn first_sight(&self, token: &str, now: u64) -> Result<Token, Disbelieved> {
+        let compact = Compact::parse(token, self.longest)?;
+        let header = Header::read(json::object(&compact.header()?)?)?;
+        let claims = Claims::read(json::object(&compact.payload()?)?)?;
+        let named = claims.get("iss").map(|_| claims.issuer());
+        let issuer = self.trusted.iter().position(|trusted| trusted.issuer.as_deref() == named);
+        let issuer = issuer.ok_or(Fault::Issuer)?;
+        let trusted = &self.trusted[issuer];
+        policy::on_header(&header, trusted)?;
+        let set = trusted.keys.current();
+        let (kid, signature) = (header.kid.as_deref(), compact.signature()?);
+        set.verify(kid, header.algorithm, &trusted.algorithms, compact.signed, &signature)
+            .map_err(|fault| Disbelieved { fault, key: (fault == Fault::Key).then(|| (issuer, header.kid.clone())) })?;
+        policy::on_claims(&claims, trusted)?;
+        policy::on_time(&claims, trusted, now)?;
+        Ok(Token::new(Verified {
+            marks: Marks::of(&claims, kid, compact.signed),
+            until: claims.expires.unwrap_or_default().saturating_add(claims::whole_millis(trusted.skew)),
+            claims,
+            algorithm: header.algorithm,
+            kid: header.kid,
+            trusted: issuer,
+            epoch: set.epoch,
+        }))
+    }
+
+    /// The issuer of a token that this verifier believed.
+    pub(crate) fn trusted(&self, token: &Token) -> &TrustedIssuer {
+        &self.trusted[token.verified().trusted]
+    }
+
+    #[cfg(feature = "fetch")]
+    pub(crate) fn issuer(&self, at: usize) -> &TrustedIssuer {
+        &self.trusted[at]
+    }
+
+    /// How long a token that is issued now can pass at most, by whichever issuer. So long, at least, must revocations be kept.
+    #[must_use]
+    pub fn reach(&self) -> Duration {
+        self.trusted.iter().map(TrustedIssuer::reach).max().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("trusted", &self.trusted).finish_non_exhaustive()
+    }
+}
+
+impl From<Fault> for Disbelieved {
+    fn from(fault: Fault) -> Self {
+        Self { fault, key: None }
+    }
+}
