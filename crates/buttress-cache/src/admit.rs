@@ -1,8 +1,10 @@
 //! Whether a response is stored, where, for how long, and what of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use buttress_core::Identified;
 use buttress_rfc9111::cache_control::{RequestDirectives, ResponseDirectives};
 use buttress_rfc9111::freshness::Terms;
 use buttress_rfc9111::groups::{self, Groups};
@@ -11,7 +13,7 @@ use buttress_rfc9111::storage::{self, Storage};
 use buttress_rfc9111::validation::Validators;
 use buttress_rfc9111::vary::{Normalization, VaryFields};
 use buttress_rfc9111::{date, fields};
-use http::header::{AGE, DATE, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{AGE, AUTHORIZATION, DATE, HeaderName, HeaderValue, SET_COOKIE};
 use http::uri::Scheme;
 use http::{HeaderMap, Method, StatusCode, response};
 
@@ -96,7 +98,7 @@ impl Exchange {
         let headers = &response.headers;
         let directives = rules.directives(headers);
         let method = if self.asked.is_grpc() { &Method::QUERY } else { &self.parts.method };
-        let answer = storage::decide(method, &self.parts.headers, response.status, headers, rules);
+        let answer = storage::decide(method, &self.credentials(), response.status, headers, rules);
         if let Storage::Refuse(refusal) = answer {
             return Admission::Skip { why: refusal.as_str(), for_all: policy::is_the_responses_own(refusal) };
         }
@@ -116,6 +118,17 @@ impl Exchange {
         } else {
             Admission::Skip { why: "vary", for_all: true }
         }
+    }
+
+    /// The request's fields as the rules must see them: a credential that a layer took out was one.
+    fn credentials(&self) -> Cow<'_, HeaderMap> {
+        let headers = &self.parts.headers;
+        if self.parts.extensions.get::<Identified>().is_none() || headers.contains_key(AUTHORIZATION) {
+            return Cow::Borrowed(headers);
+        }
+        let mut headers = headers.clone();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("taken out"));
+        Cow::Owned(headers)
     }
 
     /// What becomes of an entry whose fields a validation has brought up to date: it answers the one who asked, and is kept if

@@ -1,5 +1,6 @@
 //! What the cache needs to know of a request.
 
+use buttress_core::Identified;
 use buttress_rfc9111::cache_control::RequestDirectives;
 use http::{Method, request};
 
@@ -26,7 +27,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn of(parts: &request::Parts, keyed: Option<Keyed>) -> Self {
-        let mut asked = Self { head: parts.method == Method::HEAD, ..Self::anonymous(keyed) };
+        let mut asked = Self { head: parts.method == Method::HEAD, ..Self::anonymous(parts, keyed) };
         let mut directives = false;
         for name in parts.headers.keys() {
             match name.as_str() {
@@ -49,12 +50,13 @@ impl Asked {
         asked
     }
 
-    /// The request of nobody in particular, for a refresh.
-    pub(crate) fn anonymous(keyed: Option<Keyed>) -> Self {
+    /// The request of nobody in particular, for a refresh. A caller whom a layer has identified stays one: what it has put into the request
+    /// instead of a credential cannot be told from the rest.
+    pub(crate) fn anonymous(parts: &request::Parts, keyed: Option<Keyed>) -> Self {
         Self {
             directives: RequestDirectives::default(),
             head: false,
-            authorized: false,
+            authorized: parts.extensions.get::<Identified>().is_some(),
             cookies: false,
             conditional: false,
             for_the_origin: false,

@@ -101,7 +101,7 @@ impl Fetch {
         if self.exchange.asked.head {
             self.exchange.parts.method = Method::GET; // the others ask with their method and content again
         }
-        self.exchange.asked = Asked::anonymous(self.exchange.asked.keyed);
+        self.exchange.asked = Asked::anonymous(&self.exchange.parts, self.exchange.asked.keyed);
         let errand = Errand { why: Forward::Stale, lead: Some(lead), stale: Some(stale), waited: false };
         let request = Request::from_parts(self.outgoing(&errand), body);
         // A refresh that fails leaves the stale entry as it is; the next request tries again.

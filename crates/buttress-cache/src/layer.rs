@@ -180,7 +180,8 @@ impl CacheLayer {
     }
 
     /// Whether a response to a request with `Authorization` may be stored where RFC 9111 section 3.5 allows it:
-    /// when it says `public`, `s-maxage` or `must-revalidate`. Default: no.
+    /// when it says `public`, `s-maxage` or `must-revalidate`. Default: no. A request that a layer outside has
+    /// [identified](buttress_core::Identified) counts as one with `Authorization`.
     pub fn share_authorized(mut self, yes: bool) -> Self {
         self.set().share_authorized = yes;
         self

@@ -41,7 +41,8 @@ impl CacheLayer {
     /// Redis included, and changes nothing.
     pub async fn peek(&self, request: &request::Parts) -> Option<Stored> {
         let (cache, settings) = self.parts();
-        let mut exchange = Exchange::new(cache, settings, request.clone(), Asked::anonymous(Keyed::of(request)));
+        let mut exchange =
+            Exchange::new(cache, settings, request.clone(), Asked::anonymous(request, Keyed::of(request)));
         let (entry, soft) = exchange.look_up().await.ok()?;
         Some(exchange.stored(&entry, soft))
     }

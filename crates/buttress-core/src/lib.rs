@@ -17,11 +17,13 @@
 mod clock;
 mod outage;
 mod refusal;
+mod identified;
 mod body;
 mod future;
 
 pub use body::{BoxError, EitherBody};
 pub use clock::{Clock, ManualClock};
 pub use future::ResponseFuture;
+pub use identified::Identified;
 pub use outage::Outage;
 pub use refusal::{Refusal, is_grpc};

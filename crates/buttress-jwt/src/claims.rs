@@ -1,5 +1,6 @@
 //! What a token says, once it is believed.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
@@ -122,6 +123,16 @@ impl Claims {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         // By reference: the members stay, and texts are copied once.
         T::deserialize(ByRef(&self.members))
+    }
+
+    /// A claim by its JSON pointer as one text, as it stands; a list is joined by spaces.
+    pub(crate) fn text_at(&self, pointer: &str) -> Option<Cow<'_, str>> {
+        match self.at(pointer)? {
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            Value::Array(_) => Some(Cow::Owned(self.words_at(pointer).collect::<Vec<_>>().join(" "))),
+            Value::Null | Value::Object(_) => None,
+            plain => Some(Cow::Owned(plain.to_string())),
+        }
     }
 
     fn at(&self, pointer: &str) -> Option<&Value> {

@@ -1,27 +1,56 @@
 //! Who is calling, and is the token still good: a tower layer for JSON Web Tokens with revocation.
 
+mod layer;
+mod service;
 mod policy;
-mod fault;
-mod algorithm;
+mod admission;
+mod rule;
+mod path;
+mod source;
+mod cookie;
+mod csrf;
+mod identity;
+mod reason;
+
+mod verifier;
+mod trusted;
 mod compact;
 mod json;
 mod header;
 mod claims;
+mod token;
+mod fault;
+mod algorithm;
 mod keys;
 mod jwk;
 mod weak;
 mod provider;
-mod trusted;
-mod verifier;
 mod remembered;
-mod token;
+
+mod revocations;
+mod revocation;
 mod mark;
+mod replica;
+mod stream;
+mod follower;
+mod journal;
+mod key;
+#[cfg(feature = "axum")]
+mod extract;
+#[cfg(test)]
+mod testing;
 
 pub use algorithm::Algorithm;
 pub use claims::Claims;
 pub use fault::Fault;
 pub use keys::{Key, KeyError, Keys};
+pub use layer::JwtLayer;
 pub use mark::Kind;
-pub use token::Token;
+pub use reason::Reason;
+pub use revocation::Revocation;
+pub use revocations::{Revocations, RevocationsOptions, RevokeError, Standing};
+pub use rule::Rule;
+pub use service::JwtService;
+pub use token::{Jwt, Token};
 pub use trusted::{Audience, TrustError, TrustedIssuer};
 pub use verifier::Verifier;

@@ -1,7 +1,10 @@
 //! A token that was verified.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use serde::de::DeserializeOwned;
 
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
@@ -75,6 +78,52 @@ impl Token {
     }
 
     pub(crate) fn verified(&self) -> &Verified {
+        &self.0
+    }
+}
+
+/// The claims of a verified token as a type of the application, as
+/// [`JwtLayer::claims`](crate::JwtLayer::claims) leaves them in the extensions. Cheap to clone.
+///
+/// With the feature `axum` it is an extractor.
+///
+/// ```
+/// use buttress_jwt::Jwt;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Account { sub: String, plan: Option<String> }
+///
+/// fn handler<B>(request: http::Request<B>) -> Option<String> {
+///     let account: &Jwt<Account> = request.extensions().get()?;
+///     Some(format!("{} has {:?}", account.sub, account.plan))
+/// }
+/// # assert_eq!(handler(http::Request::new(())), None);
+/// ```
+#[derive(Debug)]
+pub struct Jwt<T>(Arc<T>);
+
+// === impl Jwt ===
+
+impl<T: DeserializeOwned> Jwt<T> {
+    /// The claims of a token as this type.
+    ///
+    /// # Errors
+    /// If they are not what the type asks for.
+    pub fn of(token: &Token) -> Result<Self, serde_json::Error> {
+        token.claims().decode().map(|claims| Self(Arc::new(claims)))
+    }
+}
+
+impl<T> Clone for Jwt<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Jwt<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
         &self.0
     }
 }

@@ -39,7 +39,6 @@ pub struct Verifier {
 pub(crate) struct Disbelieved {
     pub(crate) fault: Fault,
     /// Whose key is not known, and its name.
-    #[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "only fetched keys can be fetched again"))]
     pub(crate) key: Option<(usize, Option<String>)>,
 }
 
@@ -177,5 +176,14 @@ impl fmt::Debug for Verifier {
 impl From<Fault> for Disbelieved {
     fn from(fault: Fault) -> Self {
         Self { fault, key: None }
+    }
+}
+
+// === impl Disbelieved ===
+
+impl Disbelieved {
+    /// Whether its key may be known to the issuer by now.
+    pub(crate) fn can_be_mended(&self) -> bool {
+        cfg!(feature = "fetch") && self.key.is_some()
     }
 }

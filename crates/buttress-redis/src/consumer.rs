@@ -1,4 +1,4 @@
-//! Waiting for the next item of a list, on a connection of its own.
+//! Waiting for the next item of a list or a stream, on a connection of its own.
 
 use std::time::Duration;
 
@@ -6,10 +6,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    Error,
+    Error, Script, StreamEntry, StreamId,
     command::{Command, Reply},
     link::{Link, Proof},
     proof::{self, Opened},
+    redis::millis,
+    stream,
 };
 
 /// One who waits for items; made by [`Redis::consumer`](crate::Redis::consumer).
@@ -49,6 +51,42 @@ impl Consumer {
             Reply::List(pair) => self.believe(list, pair).map(Some),
             _ => Err(Error::malformed("BLPOP answered neither a pair nor nil")),
         }
+    }
+
+    /// What was added to `stream` after an entry, at most `limit` of it; waits for something to come for `wait`, if that is given (never
+    /// shorter than a millisecond). Empty if nothing came, or there is no such stream.
+    ///
+    /// The answer is of one moment between this call and its return, and not earlier than `wait` after it if it is empty.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses; or the key holds something else.
+    pub async fn read(
+        &mut self,
+        stream: impl AsRef<[u8]>,
+        after: StreamId,
+        limit: u32,
+        wait: Option<Duration>,
+    ) -> Result<Vec<StreamEntry>, Error> {
+        let stream = stream.as_ref();
+        let mut command = Command::new("XREAD").slot_of(stream).arg("COUNT").number(limit.into());
+        if let Some(wait) = wait {
+            command = command.arg("BLOCK").number(millis(wait)).blocking();
+        }
+        let command = command.arg("STREAMS").arg(Bytes::copy_from_slice(stream)).arg(after.to_string());
+        let deadline =
+            Instant::now() + wait.map_or(Duration::ZERO, |wait| wait + TICK) + self.link.post().pace.deadline;
+        // The nonce behind a command that blocks is answered when that is.
+        stream::entries(self.link.ask_until(command, Proof::Nonce, deadline).await?, stream)
+    }
+
+    /// Runs a script over this very connection, so that it and what is read are of one server. See [`Redis::run`](crate::Redis::run).
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses; or the script failed.
+    pub async fn run<K: AsRef<[u8]>>(&mut self, script: &Script, keys: &[K], args: &[Bytes]) -> Result<Reply, Error> {
+        script.run(&self.link, keys, args).await
     }
 
     fn believe(&self, list: &[u8], pair: Vec<Reply>) -> Result<Bytes, Error> {

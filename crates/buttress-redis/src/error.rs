@@ -103,7 +103,9 @@ impl Error {
         self.text.starts_with("READONLY") || self.text.contains("-READONLY ") || self.text.starts_with("NOAUTH")
     }
 
-    pub(crate) fn malformed(expected: &'static str) -> Self {
+    /// A reply that is not what it should be: for those who read a script's answer.
+    #[must_use]
+    pub fn malformed(expected: &'static str) -> Self {
         Self::new(ErrorKind::Malformed, expected)
     }
 }

@@ -11,10 +11,10 @@ use fred::{clients::Client, interfaces::ClientLike as _, types::config::Config};
 use tokio::time::Instant;
 
 use crate::{
-    ConfigError, Consumer, Error, ErrorKind, Feed, RedisOptions, Reply, Script,
+    ConfigError, Consumer, Error, ErrorKind, Eviction, Feed, RedisOptions, Reply, Script,
     command::Command,
     link::{Link, Proof, Role, State},
-    proof, read, script,
+    proof, read,
 };
 
 /// The way to Redis: cheap to clone, share one.
@@ -223,13 +223,7 @@ impl Redis {
     ///
     /// Redis is away, slow, or refuses; or the script failed. [`ErrorKind::may_have_happened`] tells which leave it open.
     pub async fn run<K: AsRef<[u8]>>(&self, script: &Script, keys: &[K], args: &[Bytes]) -> Result<Reply, Error> {
-        let deadline = Instant::now() + self.link().post().pace.deadline;
-        match self.link().ask_until(script.by_digest(keys, args), Proof::Nonce, deadline).await {
-            Err(error) if script::is_unknown(&error) => {
-                self.link().ask_until(script.by_source(keys, args), Proof::Nonce, deadline).await
-            }
-            answer => answer,
-        }
+        script.run(self.link(), keys, args).await
     }
 
     /// Sends `message` to whoever listens on `channel` now. Answers how many do (in a cluster: on one node).
@@ -251,6 +245,37 @@ impl Redis {
         let sealed = proof::seal(list, value.as_ref())
             .ok_or_else(|| Error::new(ErrorKind::Overloaded, "a value beyond 4 GiB"))?;
         self.count(Command::on("RPUSH", list).arg(sealed)).await
+    }
+
+    /// Waits until so many replicas have all that this handle has written so far, for at most `timeout`; answers how many do. In a
+    /// cluster, those of the node that keeps `key`. Handles made by [`Redis::bodies`] write over another connection.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses. What was written is written.
+    pub async fn wait_for_replicas(
+        &self,
+        key: impl AsRef<[u8]>,
+        replicas: u32,
+        timeout: Duration,
+    ) -> Result<u32, Error> {
+        let command = Command::new("WAIT").slot_of(key.as_ref()).number(replicas.into()).number(millis(timeout));
+        let deadline = Instant::now() + timeout + self.link().post().pace.deadline;
+        let have = self.link().ask_until(command, Proof::Nonce, deadline).await?.as_int();
+        have.and_then(|have| u32::try_from(have).ok()).ok_or_else(|| Error::malformed("WAIT answered no number"))
+    }
+
+    /// What the server does when its memory is full; none if it does not say. In a cluster: one of the nodes.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away or slow.
+    pub async fn eviction(&self) -> Result<Option<Eviction>, Error> {
+        match self.link().ask(Command::new("INFO").arg("memory"), Proof::Nonce).await {
+            Ok(reply) => Ok(Eviction::from_info(&reply)),
+            Err(error) if matches!(error.kind(), ErrorKind::Rejected(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn start(options: RedisOptions, config: Config) -> Self {

@@ -18,8 +18,13 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use sha1::{Digest as _, Sha1};
+use tokio::time::Instant;
 
-use crate::{Error, command::Command};
+use crate::{
+    Error, Reply,
+    command::Command,
+    link::{Link, Proof},
+};
 
 /// A Lua script; keep it in a `static`.
 ///
@@ -46,13 +51,23 @@ impl Script {
         self.name
     }
 
-    /// Runs it by its digest.
-    pub(crate) fn by_digest(&self, keys: &[impl AsRef<[u8]>], args: &[Bytes]) -> Command {
+    /// Runs it by its digest, and by its source if the server does not know that.
+    pub(crate) async fn run(&self, link: &Link, keys: &[impl AsRef<[u8]>], args: &[Bytes]) -> Result<Reply, Error> {
+        let deadline = Instant::now() + link.post().pace.deadline;
+        match link.ask_until(self.by_digest(keys, args), Proof::Nonce, deadline).await {
+            Err(error) if is_unknown(&error) => {
+                link.ask_until(self.by_source(keys, args), Proof::Nonce, deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn by_digest(&self, keys: &[impl AsRef<[u8]>], args: &[Bytes]) -> Command {
         invoke("EVALSHA", self.digest().clone(), keys, args)
     }
 
-    /// Runs it by its source, which the server keeps.
-    pub(crate) fn by_source(&self, keys: &[impl AsRef<[u8]>], args: &[Bytes]) -> Command {
+    /// The server keeps the source.
+    fn by_source(&self, keys: &[impl AsRef<[u8]>], args: &[Bytes]) -> Command {
         invoke("EVAL", Bytes::from_static(self.source.as_bytes()), keys, args)
     }
 
@@ -76,7 +91,7 @@ fn invoke(name: &'static str, script: Bytes, keys: &[impl AsRef<[u8]>], args: &[
 }
 
 /// Whether the server does not know the script's digest (never seen, restarted, or flushed).
-pub(crate) fn is_unknown(error: &Error) -> bool {
+fn is_unknown(error: &Error) -> bool {
     error.text().starts_with("NOSCRIPT")
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|---|---|---|
 //! | [`cache`] | `cache` | answers from a shared HTTP response cache | no: embedded by default | serves as if nothing were stored |
 //! | [`assets`] | `assets` | says how long assets and pages may be kept | no Redis at all | |
+//! | [`jwt`] | `jwt` | knows who is calling and whether the token is still good; issues, refreshes and revokes tokens | no: embedded by default | checks in memory for a second, then refuses with 503 |
 //! | `cache::memo` | `memo` | keeps results of functions and queries in the same store | no | loads, and remembers here |
 //! | [`redis`] | `redis` | the connection that the layers share | | fails within milliseconds |
 //!
@@ -27,6 +28,8 @@ pub use buttress_core as core;
 pub use buttress_assets as assets;
 #[cfg(feature = "cache")]
 pub use buttress_cache as cache;
+#[cfg(feature = "jwt")]
+pub use buttress_jwt as jwt;
 #[cfg(feature = "redis")]
 pub use buttress_redis as redis;
 

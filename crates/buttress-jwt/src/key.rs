@@ -1,0 +1,29 @@
+//! Every Redis key this crate writes.
+//!
+//! | Redis key | type | holds | lives |
+//! |---|---|---|---|
+//! | `{prefix}:jwt:v1:{revoked}:news` | stream | what was revoked, one record an entry | each entry as long as it matters |
+//! | `{prefix}:jwt:v1:{revoked}:about` | hash | the epoch of the stream, and how far it was cleared | for ever |
+//! | `{prefix}:jwt:v1:{revoked}:{mark}` | string | up to which time of issue, and the epoch in which the stream was told | as long as the revocation |
+//! | `{prefix}:jwt:v1:{family}` | hash | one login: digests of its refresh tokens, the last rotation | as long as the refresh token |
+//! | `blacklist:{jti}` | string | nothing, where an old service looks there | as long as the token |
+//!
+//! All that concerns revocation shares one hash tag, so that a script reaches it together; a mark is a digest of kind, issuer and
+//! name, so that neither subjects nor token ids can be read out of Redis.
+
+use crate::mark::Mark;
+
+/// The stream that tells what was revoked.
+pub(crate) fn news(prefix: &str) -> String {
+    format!("{prefix}:jwt:v1:{{revoked}}:news")
+}
+
+/// What is known of the stream.
+pub(crate) fn about(prefix: &str) -> String {
+    format!("{prefix}:jwt:v1:{{revoked}}:about")
+}
+
+/// Up to when tokens of a mark are revoked.
+pub(crate) fn mark(prefix: &str, mark: Mark) -> String {
+    format!("{prefix}:jwt:v1:{{revoked}}:{}", mark.hex())
+}

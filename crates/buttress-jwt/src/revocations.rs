@@ -1,0 +1,416 @@
+//! What is revoked: asked in memory for every token, told to every process.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use buttress_core::Clock;
+use buttress_redis::Redis;
+
+use crate::claims::{millis, whole_millis};
+use crate::follower::{Follower, Sight};
+use crate::journal::Journal;
+use crate::mark::Kind;
+use crate::replica::Replica;
+use crate::revocation::{Entry, Revocation};
+use crate::stream::Stream;
+use crate::token::Token;
+
+/// What is revoked. Cheap to clone; a layer, an issuer and your handlers share one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use buttress_jwt::{Revocation, Revocations};
+///
+/// let revocations = Revocations::embedded(); // or `Revocations::options().redis(redis)`
+/// revocations.revoke(Revocation::subject("https://accounts.example", "ada")).await?; // log out everywhere
+/// # Ok(()) }
+/// ```
+///
+/// # When Redis is away
+///
+/// Every process holds all revocations, and knows as of when they are complete. While that is less than
+/// [`max_staleness`](RevocationsOptions::max_staleness) ago, tokens are checked in memory. Later Redis is asked for each, and where
+/// it does not answer, nothing is known of the token: the layer's `Outage` decides, with 503 by default. What is revoked meanwhile holds in
+/// the process where it was revoked, and is published when Redis is back.
+///
+/// A Redis that has lost revocations (flushed, failed over to a replica that lagged, evicted) is noticed within a quarter of
+/// `max_staleness`: the processes publish again all that they know, and nothing is taken for good until they had the time to.
+/// What nobody alive knows any more is lost.
+#[derive(Clone)]
+pub struct Revocations {
+    pub(crate) shared: Arc<Shared>,
+    /// The one who reads the stream; ends with the last clone.
+    _follower: Option<Arc<Follower>>,
+}
+
+/// Settings of [`Revocations`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RevocationsOptions {
+    reach: Duration,
+    max_staleness: Duration,
+    replicas: Option<(u32, Duration)>,
+    blacklist: Option<String>,
+    prefix: String,
+    pub(crate) clock: Clock,
+}
+
+/// Whether a token was revoked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// It was not.
+    Good,
+    /// It was, by this.
+    Revoked(Kind),
+    /// Nobody can be asked who would know.
+    Unknown,
+}
+
+/// Why a revocation is not as durable as it should be. It holds in this process all the same.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RevokeError {
+    /// Redis was not told. It is when it is back, as long as this process lives.
+    Untold(buttress_redis::Error),
+    /// Fewer replicas have it than were asked for.
+    Replicas {
+        /// How many were asked for.
+        asked: u32,
+        /// How many have it.
+        have: u32,
+    },
+    /// The file was not written.
+    Journal(std::io::Error),
+}
+
+pub(crate) struct Shared {
+    pub(crate) replica: Replica,
+    pub(crate) sight: Sight,
+    /// How long a token may pass at most, in milliseconds: revocations are kept so long.
+    reach: AtomicU64,
+    /// Something was revoked that Redis was not told.
+    pub(crate) untold: AtomicBool,
+    swept: AtomicU64,
+    pub(crate) options: RevocationsOptions,
+    backing: Backing,
+}
+
+enum Backing {
+    Memory,
+    Journal(Arc<Mutex<Journal>>),
+    Redis(Stream),
+}
+
+/// What is known of a token without waiting.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Known {
+    Standing(Standing),
+    Ask,
+}
+
+/// Longer than an access token should live, with the skew.
+const REACH: Duration = Duration::from_secs(25 * 60 * 60);
+const MAX_STALENESS: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: u64 = 60_000;
+
+// === impl Revocations ===
+
+impl Revocations {
+    /// Revocations of one process, forgotten when it ends.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self::options().embedded()
+    }
+
+    /// Settings other than the defaults; end with [`embedded`](RevocationsOptions::embedded), [`journal`](RevocationsOptions::journal) or
+    /// [`redis`](RevocationsOptions::redis).
+    pub fn options() -> RevocationsOptions {
+        RevocationsOptions {
+            reach: REACH,
+            max_staleness: MAX_STALENESS,
+            replicas: None,
+            blacklist: None,
+            prefix: "buttress".to_owned(),
+            clock: Clock::system(),
+        }
+    }
+
+    /// Revokes. When this returns, the token is refused here, and published: other processes refuse it as soon as they hear, in
+    /// milliseconds, and [`max_staleness`](RevocationsOptions::max_staleness) at the latest.
+    ///
+    /// # Errors
+    /// If it is not as durable as was asked for; it holds in this process all the same.
+    pub async fn revoke(&self, revocation: Revocation) -> Result<(), RevokeError> {
+        let shared = &self.shared;
+        let now = millis(shared.options.clock.now());
+        let entry = revocation.entry(now, shared.reach());
+        shared.replica.add(&entry);
+        shared.sweep_now_and_then(now);
+        metrics::counter!("buttress_jwt_revoked_total", "kind" => entry.kind.as_str()).increment(1);
+        match &shared.backing {
+            Backing::Memory => Ok(()),
+            Backing::Journal(journal) => shared.write_down(journal, entry).await,
+            Backing::Redis(stream) => shared.publish(stream, entry, revocation.id.as_deref(), now).await,
+        }
+    }
+
+    /// Whether a token was revoked. In memory, unless that is too old to be believed.
+    pub async fn check(&self, token: &Token) -> Standing {
+        let now = millis(self.shared.options.clock.now());
+        match self.shared.known(token, now) {
+            Known::Standing(standing) => standing,
+            Known::Ask => self.shared.ask(token, now).await,
+        }
+    }
+
+    /// Whether tokens are checked in memory now: for a readiness endpoint.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.shared.is_current(millis(self.shared.options.clock.now()))
+    }
+
+    /// Waits until [`is_ready`](Self::is_ready).
+    pub async fn ready(&self) {
+        while !self.is_ready() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// How many revocations are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.replica.len()
+    }
+
+    /// Whether nothing is revoked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes sure that revocations are kept as long as tokens may pass; a layer says so of its verifier.
+    pub(crate) fn cover(&self, reach: Duration) {
+        self.shared.reach.fetch_max(whole_millis(reach), Ordering::AcqRel);
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.options.clock
+    }
+
+    fn new(options: RevocationsOptions, replica: Replica, backing: Backing) -> Self {
+        let now = millis(options.clock.now());
+        let shared = Arc::new(Shared {
+            replica,
+            sight: Sight::default(),
+            reach: AtomicU64::new(whole_millis(options.reach)),
+            untold: AtomicBool::new(false),
+            swept: AtomicU64::new(now),
+            options,
+            backing,
+        });
+        let follower = match &shared.backing {
+            Backing::Redis(stream) => Some(Arc::new(Follower::start(Arc::clone(&shared), stream.clone()))),
+            _ => None,
+        };
+        Self { shared, _follower: follower }
+    }
+}
+
+// === impl RevocationsOptions ===
+
+impl RevocationsOptions {
+    /// How long a token may pass after it was issued, skew included: revocations that do not know the end of what they are
+    /// about are kept so long. Default: 25 hours, or as long as the verifiers of the layers allow if that is longer.
+    pub fn reach(mut self, reach: Duration) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// How old what a process knows may be before it asks Redis for each token. Default: 1 s. The stream is read and asked for losses
+    /// four times as often.
+    pub fn max_staleness(mut self, time: Duration) -> Self {
+        self.max_staleness = time.max(Duration::from_millis(20));
+        self
+    }
+
+    /// Whether to wait until so many replicas of Redis have a revocation, and how long (`WAIT`). Default: no; the answer of the
+    /// master is enough.
+    pub fn replicas(mut self, count: u32, timeout: Duration) -> Self {
+        self.replicas = Some((count, timeout));
+        self
+    }
+
+    /// Also reads and writes keys of this prefix with a token's `jti` behind it, where services look that use flask-jwt-extended as its
+    /// documentation has it (`blacklist:`, or an empty one). While this is set, each request asks Redis once. Default: no.
+    pub fn blacklist(mut self, prefix: impl Into<String>) -> Self {
+        self.blacklist = Some(prefix.into());
+        self
+    }
+
+    /// What the keys in Redis begin with. Default: `buttress`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Where the time is taken from. Default: the system's clock. The clocks of the processes must agree within the skew that tokens are
+    /// allowed.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Kept by this process alone, and forgotten when it ends.
+    #[must_use]
+    pub fn embedded(self) -> Revocations {
+        Revocations::new(self, Replica::new(), Backing::Memory)
+    }
+
+    /// Kept by this process alone, and in a file, so that a restart does not forget. Each revocation waits for the disk.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is broken before its end.
+    pub fn journal(self, path: impl AsRef<Path>) -> std::io::Result<Revocations> {
+        let replica = Replica::new();
+        let journal = Journal::open(path.as_ref(), &replica, millis(self.clock.now()))?;
+        Ok(Revocations::new(self, replica, Backing::Journal(Arc::new(Mutex::new(journal)))))
+    }
+
+    /// Shared through Redis, by all processes with the same prefix. It must not evict keys (`maxmemory-policy noeviction`): one that
+    /// does is reported in the log and by the metric `buttress_jwt_eviction`.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn redis(self, redis: Redis) -> Revocations {
+        let stream = Stream::new(redis, self.prefix.clone());
+        Revocations::new(self, Replica::new(), Backing::Redis(stream))
+    }
+
+    pub(crate) fn staleness(&self) -> Duration {
+        self.max_staleness
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// What can be said of a token at once. What is known to be revoked is, however old that knowledge.
+    pub(crate) fn known(&self, token: &Token, now: u64) -> Known {
+        match self.replica.revoked(token, now) {
+            Some(kind) => Known::Standing(Standing::Revoked(kind)),
+            None if self.options.blacklist.is_none() && self.is_current(now) => Known::Standing(Standing::Good),
+            None => Known::Ask,
+        }
+    }
+
+    /// Asks Redis for what cannot be said at once.
+    pub(crate) async fn ask(&self, token: &Token, now: u64) -> Standing {
+        let Backing::Redis(stream) = &self.backing else { return Standing::Good };
+        if !self.is_current(now) {
+            metrics::counter!("buttress_jwt_revocation_lookups_total").increment(1);
+            // While a loss is being mended, the silence of Redis says nothing.
+            let Some(epoch) = self.sight.epoch() else { return Standing::Unknown };
+            match stream.look_up(token, epoch.as_ref()).await {
+                Ok(Some(None)) => {}
+                Ok(Some(Some(kind))) => return Standing::Revoked(kind),
+                Ok(None) | Err(_) => return Standing::Unknown,
+            }
+        }
+        match (&self.options.blacklist, token.claims().id()) {
+            (Some(prefix), Some(id)) => match stream.redis().contains(format!("{prefix}{id}")).await {
+                Ok(false) => Standing::Good,
+                Ok(true) => Standing::Revoked(Kind::Token),
+                Err(_) => Standing::Unknown,
+            },
+            _ => Standing::Good,
+        }
+    }
+
+    pub(crate) fn reach(&self) -> u64 {
+        self.reach.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn sweep_now_and_then(&self, now: u64) {
+        let swept = self.swept.load(Ordering::Relaxed);
+        let due = now.saturating_sub(swept) >= SWEEP_EVERY;
+        if due && self.swept.compare_exchange(swept, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.replica.sweep(now);
+        }
+    }
+
+    fn is_current(&self, now: u64) -> bool {
+        match self.backing {
+            Backing::Memory | Backing::Journal(_) => true,
+            Backing::Redis(_) => self.sight.is_current(now, whole_millis(self.options.max_staleness)),
+        }
+    }
+
+    async fn write_down(self: &Arc<Self>, journal: &Arc<Mutex<Journal>>, entry: Entry) -> Result<(), RevokeError> {
+        let (shared, journal) = (Arc::clone(self), Arc::clone(journal));
+        let write = move || {
+            let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+            journal.append(&entry, &shared.replica)
+        };
+        let written = tokio::task::spawn_blocking(write).await;
+        written.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(RevokeError::Journal)
+    }
+
+    async fn publish(&self, stream: &Stream, entry: Entry, id: Option<&str>, now: u64) -> Result<(), RevokeError> {
+        let told = async {
+            stream.publish(&[entry], now).await?;
+            if let (Some(prefix), Some(id)) = (&self.options.blacklist, id) {
+                let left = Duration::from_millis(entry.until.saturating_sub(now));
+                stream.redis().set(format!("{prefix}{id}"), "", Some(left), buttress_redis::Mode::Always).await?;
+            }
+            let Some((asked, timeout)) = self.options.replicas else { return Ok(None) };
+            let have = stream.redis().wait_for_replicas(stream.place(), asked, timeout).await?;
+            Ok((have < asked).then_some(RevokeError::Replicas { asked, have }))
+        };
+        match told.await {
+            Ok(None) => Ok(()),
+            Ok(Some(short)) => Err(short),
+            Err(error) => {
+                self.untold.store(true, Ordering::Release);
+                Err(RevokeError::Untold(error))
+            }
+        }
+    }
+}
+
+// === impl RevokeError ===
+
+impl fmt::Display for RevokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untold(_) => f.write_str("redis was not told of a revocation, which holds here"),
+            Self::Replicas { asked, have } => write!(f, "{have} replicas have a revocation, {asked} were asked for"),
+            Self::Journal(_) => {
+                f.write_str("a revocation was not written to its file, and holds until this process ends")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RevokeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Untold(error) => Some(error),
+            Self::Replicas { .. } => None,
+            Self::Journal(error) => Some(error),
+        }
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations")
+            .field("known", &self.len())
+            .field("ready", &self.is_ready())
+            .finish_non_exhaustive()
+    }
+}
