@@ -42,7 +42,7 @@ impl Csrf {
     }
 
     /// What the browser says of where the request comes from; none if it says nothing.
-    fn origin(&self, parts: &Parts) -> Option<bool> {
+    pub(crate) fn origin(&self, parts: &Parts) -> Option<bool> {
         let text = |name: &HeaderName| parts.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         let origin = text(&ORIGIN);
         let known = |origin: &str| self.origins.iter().any(|known| known == origin);

@@ -64,7 +64,10 @@ fn key(members: &Map<String, Value>) -> Result<Key, KeyError> {
             Some(known.ok_or_else(|| KeyError::new(format!("an algorithm that is not known: {name}")))?)
         }
     };
-    let key = by_type(text("kty").unwrap_or_default(), text("crv").unwrap_or_default(), algorithm, members)?;
+    let mut key = by_type(text("kty").unwrap_or_default(), text("crv").unwrap_or_default(), algorithm, members)?;
+    let public = ["kty", "crv", "x", "y", "n", "e", "alg", "use"];
+    let public = public.into_iter().filter_map(|name| Some((name.to_owned(), members.get(name)?.clone())));
+    key.public = (!key.is_secret()).then(|| public.collect());
     Ok(match text("kid") {
         Some(kid) => key.named(kid),
         None => key,

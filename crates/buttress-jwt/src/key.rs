@@ -27,3 +27,8 @@ pub(crate) fn about(prefix: &str) -> String {
 pub(crate) fn mark(prefix: &str, mark: Mark) -> String {
     format!("{prefix}:jwt:v1:{{revoked}}:{}", mark.hex())
 }
+
+/// One login.
+pub(crate) fn family(prefix: &str, family: Mark) -> String {
+    format!("{prefix}:jwt:v1:{{{}}}", family.hex())
+}

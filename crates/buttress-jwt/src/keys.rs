@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::DecodingKey;
+use serde_json::{Map, Value};
 
 use crate::algorithm::{Algorithm, Family};
 use crate::fault::Fault;
@@ -24,6 +25,8 @@ pub struct Key {
     algorithm: Option<Algorithm>,
     family: Family,
     decoding: DecodingKey,
+    /// As others may have it, if it came as JSON and is no secret.
+    pub(crate) public: Option<Map<String, Value>>,
 }
 
 /// The keys of one issuer. Clones share them, so that [`Keys::replace`] reaches every verifier.
@@ -130,18 +133,27 @@ impl Key {
     /// The name by which tokens ask for it. Default: none, or that in the JSON.
     #[must_use]
     pub fn named(mut self, kid: impl Into<String>) -> Self {
-        self.kid = Some(kid.into());
+        let kid = kid.into();
+        if let Some(public) = &mut self.public {
+            public.insert("kid".to_owned(), kid.as_str().into());
+        }
+        self.kid = Some(kid);
         self
     }
 
     pub(crate) fn of(algorithm: Algorithm, decoding: DecodingKey) -> Self {
-        Self { kid: None, algorithm: Some(algorithm), family: algorithm.family(), decoding }
+        Self { kid: None, algorithm: Some(algorithm), family: algorithm.family(), decoding, public: None }
     }
 
     /// An RSA key that does not say its algorithm.
     pub(crate) fn of_rsa(algorithm: Option<Algorithm>, modulus: &[u8], exponent: &[u8]) -> Self {
         let decoding = DecodingKey::from_rsa_raw_components(modulus, exponent);
-        Self { kid: None, algorithm, family: Family::Rsa, decoding }
+        Self { kid: None, algorithm, family: Family::Rsa, decoding, public: None }
+    }
+
+    /// Whether this is its signature of a message.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &Vec<u8>) -> bool {
+        provider::verify(algorithm, &self.decoding, message, signature)
     }
 
     pub(crate) fn is_secret(&self) -> bool {
@@ -201,6 +213,19 @@ impl Keys {
         self.set(keys.into_iter().collect());
     }
 
+    /// Takes this key too, in front of the others; one of the same name goes.
+    pub(crate) fn add(&self, key: Key) {
+        let mut keys = self.current().keys.clone();
+        keys.retain(|other| other.kid.is_none() || other.kid != key.kid);
+        keys.insert(0, key);
+        self.set(keys);
+    }
+
+    /// The public keys as others may have them.
+    pub(crate) fn public(&self) -> Vec<Map<String, Value>> {
+        self.current().keys.iter().filter_map(|key| key.public.clone()).collect()
+    }
+
     pub(crate) fn set(&self, keys: Vec<Key>) {
         self.shared.set.store(Arc::new(KeySet::new(keys)));
     }
@@ -256,7 +281,7 @@ impl KeySet {
         let fitting = self.keys.iter().filter(named).filter(|key| key.is_for(algorithm, allowed));
         for key in fitting.take(MOST_TRIED) {
             known = true;
-            if provider::verify(algorithm, &key.decoding, signed.as_bytes(), signature) {
+            if key.verifies(algorithm, signed.as_bytes(), signature) {
                 return Ok(());
             }
         }

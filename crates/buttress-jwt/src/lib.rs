@@ -34,7 +34,18 @@ mod replica;
 mod stream;
 mod follower;
 mod journal;
+
+mod issuer;
+mod login;
+mod grant;
+mod signing;
+mod endpoints;
+mod endpoint_reply;
+mod token_cookies;
 mod key;
+mod store;
+mod memory;
+mod redis;
 #[cfg(feature = "axum")]
 mod extract;
 #[cfg(test)]
@@ -42,15 +53,20 @@ mod testing;
 
 pub use algorithm::Algorithm;
 pub use claims::Claims;
+pub use endpoints::{Credentials, TokenEndpoints};
 pub use fault::Fault;
+pub use issuer::{Issuer, RefreshError, Tokens};
 pub use keys::{Key, KeyError, Keys};
 pub use layer::JwtLayer;
+pub use login::Login;
 pub use mark::Kind;
 pub use reason::Reason;
 pub use revocation::Revocation;
 pub use revocations::{Revocations, RevocationsOptions, RevokeError, Standing};
 pub use rule::Rule;
 pub use service::JwtService;
+pub use signing::SigningKey;
 pub use token::{Jwt, Token};
+pub use token_cookies::TokenCookies;
 pub use trusted::{Audience, TrustError, TrustedIssuer};
 pub use verifier::Verifier;

@@ -46,3 +46,8 @@ pub(crate) fn ed_public(key: &EncodingKey) -> Option<Vec<u8>> {
     let curve = jsonwebtoken::jwk::EllipticCurve::Ed25519;
     (PROVIDER.key_utils.ed_pub_components_from_private_key)(key.as_bytes(), &curve).ok()
 }
+
+/// The digest that names of keys are made of.
+pub(crate) fn sha256(bytes: &[u8]) -> Option<Vec<u8>> {
+    (PROVIDER.key_utils.compute_digest)(bytes, jsonwebtoken::jwk::ThumbprintHash::SHA256).ok()
+}

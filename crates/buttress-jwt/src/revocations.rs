@@ -197,6 +197,10 @@ impl Revocations {
         self.shared.reach.fetch_max(whole_millis(reach), Ordering::AcqRel);
     }
 
+    pub(crate) fn prefix(&self) -> &str {
+        &self.shared.options.prefix
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.shared.options.clock
     }

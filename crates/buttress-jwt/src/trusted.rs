@@ -29,6 +29,8 @@ pub struct TrustedIssuer {
     /// Media types that `typ` may name, if it is there.
     pub(crate) kinds: Vec<String>,
     pub(crate) must_name_kind: bool,
+    /// What the claim `type` must say.
+    pub(crate) of_type: Option<&'static str>,
     pub(crate) required: Vec<String>,
     pub(crate) skew: Duration,
     pub(crate) max_lifetime: Duration,
@@ -84,6 +86,7 @@ impl TrustedIssuer {
             keys,
             kinds: vec!["jwt".to_owned(), "at+jwt".to_owned()],
             must_name_kind: false,
+            of_type: None,
             required: Vec::new(),
             skew: SKEW,
             max_lifetime: MAX_LIFETIME,
@@ -101,6 +104,12 @@ impl TrustedIssuer {
     pub fn kind(mut self, kind: &str) -> Self {
         self.kinds = vec![media_type(kind)];
         self.must_name_kind = true;
+        self
+    }
+
+    /// Only tokens whose claim `type` says this, as flask-jwt-extended has it.
+    pub(crate) fn only_of_type(mut self, name: &'static str) -> Self {
+        self.of_type = Some(name);
         self
     }
 

@@ -85,3 +85,50 @@ fn the_time_must_be_the_tokens() {
         assert_eq!(on_time(&claims(&text), &trusted, NOW), expected, "{text}");
     }
 }
+
+#[test]
+fn a_refresh_token_is_exchanged_once() {
+    const IDLE: u64 = 1_000;
+    let first: Digest = [1; 16];
+    let exchange = |presented: u8, successor: u8| Exchange {
+        presented: [presented; 16],
+        successor: [successor; 16],
+        grace: 10,
+        idle: IDLE,
+    };
+    let done = |at, again| Rotation::Done { at, end: 5_000, again };
+    let steps: &[(&str, &[(u64, Exchange, Rotation)])] = &[
+        ("one after another", &[(1, exchange(1, 2), done(1, false)), (2, exchange(2, 3), done(2, false))]),
+        ("two tabs", &[(1, exchange(1, 2), done(1, false)), (11, exchange(1, 2), done(1, true))]),
+        ("the grace is over", &[(1, exchange(1, 2), done(1, false)), (12, exchange(1, 2), Rotation::Reused)]),
+        (
+            "the successor was used",
+            &[
+                (1, exchange(1, 2), done(1, false)),
+                (2, exchange(2, 3), done(2, false)),
+                (3, exchange(1, 2), Rotation::Reused),
+            ],
+        ),
+        ("another successor", &[(1, exchange(1, 2), done(1, false)), (2, exchange(1, 9), Rotation::Reused)]),
+        ("a token of nobody", &[(1, exchange(7, 8), Rotation::Reused)]),
+        ("idle for too long", &[(IDLE, exchange(1, 2), Rotation::Gone)]),
+        ("kept alive", &[(900, exchange(1, 2), done(900, false)), (1_800, exchange(2, 3), done(1_800, false))]),
+        (
+            "old",
+            &[
+                (900, exchange(1, 2), done(900, false)),
+                (1_800, exchange(2, 3), done(1_800, false)),
+                (2_700, exchange(3, 4), done(2_700, false)),
+                (3_600, exchange(4, 5), done(3_600, false)),
+                (4_500, exchange(5, 6), done(4_500, false)),
+                (5_000, exchange(6, 7), Rotation::Gone),
+            ],
+        ),
+    ];
+    for (what, steps) in steps {
+        let mut family = Family::begin(first, Life { idle: IDLE, longest: 5_000 }, 0);
+        for (now, exchange, expected) in *steps {
+            assert_eq!(rotate(&mut family, *exchange, *now), *expected, "{what} at {now}");
+        }
+    }
+}
