@@ -3,15 +3,17 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "fetch")]
+use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use jsonwebtoken::DecodingKey;
+use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 
 use crate::algorithm::{Algorithm, Family};
 use crate::fault::Fault;
 #[cfg(feature = "fetch")]
-use crate::fetch::KeyUrl;
+use crate::fetch::{Finder, KeyUrl};
 use crate::jwk;
 use crate::provider;
 use crate::weak::{self, Weakness};
@@ -44,9 +46,14 @@ pub struct Keys {
 
 struct Shared {
     set: ArcSwap<KeySet>,
+    /// If they are fetched.
     #[cfg(feature = "fetch")]
-    remote: Option<KeyUrl>,
+    finder: Option<Finder>,
 }
+
+/// Keys that are not kept from being dropped.
+#[cfg(feature = "fetch")]
+pub(crate) struct WeakKeys(Weak<Shared>);
 
 /// The keys at one moment.
 pub(crate) struct KeySet {
@@ -144,6 +151,19 @@ impl Key {
         Self { kid: None, algorithm, family: Family::Rsa, decoding }
     }
 
+    /// Whether it is the same key, byte for byte, with the same name and for the same.
+    #[cfg(feature = "fetch")]
+    fn is_same(&self, other: &Self) -> bool {
+        let bytes = |key: &Self| match key.decoding.kind() {
+            DecodingKeyKind::SecretOrDer(bytes) => (bytes.clone(), Vec::new()),
+            DecodingKeyKind::RsaModulusExponent { n, e } => (n.clone(), e.clone()),
+        };
+        self.kid == other.kid
+            && self.algorithm == other.algorithm
+            && self.family == other.family
+            && bytes(self) == bytes(other)
+    }
+
     pub(crate) fn is_secret(&self) -> bool {
         self.family == Family::Secret
     }
@@ -186,14 +206,15 @@ impl Keys {
         Self::jwks(json).map_err(|KeyError(why)| KeyError(format!("{}: {why}", path.display())))
     }
 
-    /// The keys that are published at a URL, fetched in the background.
+    /// The keys that are published at a URL. They are fetched in the background, by a task that ends when the last clone is
+    /// dropped: at first there are none, and [`Verifier::is_ready`](crate::Verifier::is_ready) tells when there are.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[cfg(feature = "fetch")]
-    #[must_use]
     pub fn url(url: KeyUrl) -> Self {
         let set = ArcSwap::from_pointee(KeySet::new(Vec::new()));
-        let keys = Self { shared: Arc::new(Shared { set, remote: Some(url) }) };
-        keys.shared.remote.iter().for_each(|url| url.follow(&keys));
-        keys
+        url.follow(|finder| Self { shared: Arc::new(Shared { set, finder: Some(finder) }) })
     }
 
     /// Takes these keys instead, everywhere and at once. Tokens that were verified with a key that is gone are verified again, and fail.
@@ -209,15 +230,25 @@ impl Keys {
         self.shared.set.load()
     }
 
-    /// Where they come from, if they are fetched.
+    /// Takes these keys if they are not the same, whatever their order. Answers whether they were not.
     #[cfg(feature = "fetch")]
-    pub(crate) fn remote(&self) -> Option<&KeyUrl> {
-        self.shared.remote.as_ref()
+    pub(crate) fn update(&self, keys: Vec<Key>) -> bool {
+        let differs = !self.current().is_same(&keys);
+        if differs {
+            self.set(keys);
+        }
+        differs
     }
 
     #[cfg(feature = "fetch")]
-    pub(crate) fn is_dropped(weak: &std::sync::Weak<impl Sized>) -> bool {
-        weak.strong_count() == 0
+    pub(crate) fn downgrade(&self) -> WeakKeys {
+        WeakKeys(Arc::downgrade(&self.shared))
+    }
+
+    /// How a key that is not known is found, if they are fetched.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn finder(&self) -> Option<&Finder> {
+        self.shared.finder.as_ref()
     }
 
     fn of(set: KeySet) -> Self {
@@ -226,7 +257,7 @@ impl Keys {
             shared: Arc::new(Shared {
                 set,
                 #[cfg(feature = "fetch")]
-                remote: None,
+                finder: None,
             }),
         }
     }
@@ -263,10 +294,46 @@ impl KeySet {
         Err(if known { Fault::Signature } else { Fault::Key })
     }
 
-    /// Whether there is a key of this name.
-    #[cfg(feature = "fetch")]
+    /// Whether there is no key at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Whether there is a key of this name.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn names(&self, kid: Option<&str>) -> bool {
+        kid.is_some() && self.keys.iter().any(|key| key.kid.as_deref() == kid)
+    }
+
+    /// Whether the key of a token that names this one may be there.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn may_have(&self, kid: Option<&str>) -> bool {
+        may_have(&self.keys, kid)
+    }
+
+    #[cfg(feature = "fetch")]
+    fn is_same(&self, others: &[Key]) -> bool {
+        let is_among = |key: &Key, keys: &[Key]| keys.iter().any(|other| other.is_same(key));
+        self.keys.len() == others.len()
+            && self.keys.iter().all(|key| is_among(key, others))
+            && others.iter().all(|key| is_among(key, &self.keys))
+    }
+}
+
+/// Whether the key of a token that names this one may be among these.
+#[cfg(feature = "fetch")]
+pub(crate) fn may_have(keys: &[Key], kid: Option<&str>) -> bool {
+    let any_will_do = kid.is_none() || keys.iter().all(|key| key.kid.is_none());
+    keys.iter().any(|key| any_will_do || key.kid.as_deref() == kid)
+}
+
+// === impl WeakKeys ===
+
+#[cfg(feature = "fetch")]
+impl WeakKeys {
+    /// The keys, while somebody else has them.
+    pub(crate) fn upgrade(&self) -> Option<Keys> {
+        self.0.upgrade().map(|shared| Keys { shared })
     }
 }
 

@@ -16,10 +16,14 @@ mod verifier;
 mod remembered;
 mod token;
 mod mark;
+#[cfg(feature = "fetch")]
+mod fetch;
 
 pub use algorithm::Algorithm;
 pub use claims::Claims;
 pub use fault::Fault;
+#[cfg(feature = "fetch")]
+pub use fetch::{KeyUrl, Unverified};
 pub use keys::{Key, KeyError, Keys};
 pub use mark::Kind;
 pub use token::Token;
