@@ -1,20 +1,19 @@
-//! The keys of one issuer, and how a token finds its own.
+//! The keys of one issuer, and where they come from.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 #[cfg(feature = "fetch")]
 use std::sync::Weak;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 
 use crate::algorithm::{Algorithm, Family};
-use crate::fault::Fault;
 #[cfg(feature = "fetch")]
 use crate::fetch::{Finder, KeyUrl};
 use crate::jwk;
+use crate::key_set::KeySet;
 use crate::provider;
 use crate::weak::{self, Weakness};
 
@@ -25,7 +24,7 @@ pub struct Key {
     /// Not known of an RSA key in a key set that does not say it: then it is the only one of the family that its issuer may use.
     algorithm: Option<Algorithm>,
     family: Family,
-    decoding: DecodingKey,
+    pub(crate) decoding: DecodingKey,
 }
 
 /// The keys of one issuer. Clones share them, so that [`Keys::replace`] reaches every verifier.
@@ -55,19 +54,9 @@ struct Shared {
 #[cfg(feature = "fetch")]
 pub(crate) struct WeakKeys(Weak<Shared>);
 
-/// The keys at one moment.
-pub(crate) struct KeySet {
-    keys: Vec<Key>,
-    /// No two sets of a process have the same.
-    pub(crate) epoch: u64,
-}
-
 /// A key that cannot be used, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyError(String);
-
-/// A token without `kid` is tried with so many keys: each may cost a signature.
-const MOST_TRIED: usize = 4;
 
 // === impl Key ===
 
@@ -153,7 +142,7 @@ impl Key {
 
     /// Whether it is the same key, byte for byte, with the same name and for the same.
     #[cfg(feature = "fetch")]
-    fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         let bytes = |key: &Self| match key.decoding.kind() {
             DecodingKeyKind::SecretOrDer(bytes) => (bytes.clone(), Vec::new()),
             DecodingKeyKind::RsaModulusExponent { n, e } => (n.clone(), e.clone()),
@@ -169,7 +158,7 @@ impl Key {
     }
 
     /// Whether a signature by this algorithm may be checked with it.
-    fn is_for(&self, asked: Algorithm, allowed: &[Algorithm]) -> bool {
+    pub(crate) fn is_for(&self, asked: Algorithm, allowed: &[Algorithm]) -> bool {
         match self.algorithm {
             Some(own) => own == asked,
             None => {
@@ -263,70 +252,6 @@ impl Keys {
     }
 }
 
-// === impl KeySet ===
-
-impl KeySet {
-    fn new(keys: Vec<Key>) -> Self {
-        static EPOCH: AtomicU64 = AtomicU64::new(1);
-        Self { keys, epoch: EPOCH.fetch_add(1, Ordering::Relaxed) }
-    }
-
-    /// Checks a signature with the key that the token names; without a name, with those of its algorithm.
-    pub(crate) fn verify(
-        &self,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-        allowed: &[Algorithm],
-        signed: &str,
-        signature: &Vec<u8>,
-    ) -> Result<(), Fault> {
-        let mut known = false;
-        // A set without names takes tokens with any, and a token without a name takes any key.
-        let by_name = kid.filter(|_| self.keys.iter().any(|key| key.kid.is_some()));
-        let named = |key: &&Key| by_name.is_none() || key.kid.as_deref() == by_name;
-        let fitting = self.keys.iter().filter(named).filter(|key| key.is_for(algorithm, allowed));
-        for key in fitting.take(MOST_TRIED) {
-            known = true;
-            if provider::verify(algorithm, &key.decoding, signed.as_bytes(), signature) {
-                return Ok(());
-            }
-        }
-        Err(if known { Fault::Signature } else { Fault::Key })
-    }
-
-    /// Whether there is no key at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    /// Whether there is a key of this name.
-    #[cfg(feature = "fetch")]
-    pub(crate) fn names(&self, kid: Option<&str>) -> bool {
-        kid.is_some() && self.keys.iter().any(|key| key.kid.as_deref() == kid)
-    }
-
-    /// Whether the key of a token that names this one may be there.
-    #[cfg(feature = "fetch")]
-    pub(crate) fn may_have(&self, kid: Option<&str>) -> bool {
-        may_have(&self.keys, kid)
-    }
-
-    #[cfg(feature = "fetch")]
-    fn is_same(&self, others: &[Key]) -> bool {
-        let is_among = |key: &Key, keys: &[Key]| keys.iter().any(|other| other.is_same(key));
-        self.keys.len() == others.len()
-            && self.keys.iter().all(|key| is_among(key, others))
-            && others.iter().all(|key| is_among(key, &self.keys))
-    }
-}
-
-/// Whether the key of a token that names this one may be among these.
-#[cfg(feature = "fetch")]
-pub(crate) fn may_have(keys: &[Key], kid: Option<&str>) -> bool {
-    let any_will_do = kid.is_none() || keys.iter().all(|key| key.kid.is_none());
-    keys.iter().any(|key| any_will_do || key.kid.as_deref() == kid)
-}
-
 // === impl WeakKeys ===
 
 #[cfg(feature = "fetch")]
@@ -368,6 +293,6 @@ impl fmt::Debug for Key {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.current().keys).finish()
+        f.debug_list().entries(self.current().keys()).finish()
     }
 }

@@ -8,6 +8,7 @@ mod json;
 mod header;
 mod claims;
 mod keys;
+mod key_set;
 mod jwk;
 mod weak;
 mod provider;

@@ -47,11 +47,29 @@ pub(super) struct Desk {
     pub(super) rounds: watch::Sender<Round>,
 }
 
-/// How many times the keys were asked for, and whether the last time told what the issuer has.
+/// How many times the keys were asked for, and how the last time ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Round {
     number: u64,
-    told: bool,
+    end: End,
+}
+
+/// How it ends that keys are asked for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum End {
+    #[default]
+    Failed,
+    /// The fleet's copy was taken, which others asked for a while ago.
+    Copied,
+    /// The issuer answered.
+    Fetched,
+}
+
+/// Whether a round was begun for the token that waits for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    Own,
+    Joined,
 }
 
 struct State {
@@ -87,25 +105,40 @@ impl Finder {
     }
 
     async fn seek(&self, keys: &Keys, missing: &Missing) -> Found {
-        let name = digest(missing.kid.as_deref());
-        let before = match self.join(keys, missing, &name) {
-            Ok(round) => round.number,
-            Err(found) => return found,
-        };
-        let Ok(_place) = self.places.try_acquire() else { return standing(keys, missing) };
-        let mut rounds = self.rounds.clone();
-        let waited = tokio::time::timeout(self.timeout, rounds.wait_for(|round| round.number > before)).await;
-        let told = matches!(waited, Ok(Ok(round)) if round.told);
+        let waited = tokio::time::timeout(self.timeout, self.wait(keys, missing)).await;
+        waited.unwrap_or_else(|_| standing(keys, missing))
+    }
 
-        let found = standing(keys, missing);
-        if told && found == Found::Unknown {
-            self.board.missed.insert(name, self.clock.now() + MISSED);
+    async fn wait(&self, keys: &Keys, missing: &Missing) -> Found {
+        let (name, mut place) = (digest(missing.kid.as_deref()), None);
+        loop {
+            let (turn, before) = match self.join(keys, missing, &name) {
+                Ok(joined) => joined,
+                Err(found) => return found,
+            };
+            if place.is_none() {
+                let Ok(free) = self.places.try_acquire() else { return standing(keys, missing) };
+                place = Some(free);
+            }
+            let mut rounds = self.rounds.clone();
+            let ended = rounds.wait_for(|round| round.number > before.number).await;
+            let (end, found) = (ended.map_or(End::Failed, |round| round.end), standing(keys, missing));
+            match turn {
+                _ if found != Found::Unknown || end == End::Failed => return found,
+                Turn::Own => {
+                    if end == End::Fetched {
+                        self.board.missed.insert(name, self.clock.now() + MISSED);
+                    }
+                    return found;
+                }
+                // It may have begun before the key was published: it proves nothing.
+                Turn::Joined => {}
+            }
         }
-        found
     }
 
     /// The round whose end to wait for, or what is known without waiting.
-    fn join(&self, keys: &Keys, missing: &Missing, name: &[u8; 32]) -> Result<Round, Found> {
+    fn join(&self, keys: &Keys, missing: &Missing, name: &[u8; 32]) -> Result<(Turn, Round), Found> {
         let now = self.clock.now();
         let mut state = self.board.state();
         let known = {
@@ -118,20 +151,21 @@ impl Finder {
                 cooled_down: state.asked.is_none_or(|asked| policy::age(asked, now) >= COOL_DOWN),
             }
         };
-        match policy::on_unknown(known) {
+        let turn = match policy::on_unknown(known) {
             Step::Answer(found) => return Err(found),
-            Step::Join => {}
+            Step::Join => Turn::Joined,
             Step::Ask => {
                 state.asked = Some(now);
-                // It was ended with its runtime: nobody will answer.
+                // The task was ended with its runtime: nobody will answer.
                 if self.demands.try_send(Why::Wanted(missing.kid.clone())).is_err() {
                     return Err(standing(keys, missing));
                 }
                 state.under_way = true;
+                Turn::Own
             }
-        }
+        };
         // Before the lock is left: or it could end in between, and the next be waited for in vain.
-        Ok(*self.rounds.borrow())
+        Ok((turn, *self.rounds.borrow()))
     }
 }
 
@@ -175,8 +209,8 @@ impl Desk {
         self.board.state().under_way = true;
     }
 
-    /// Answers all who wait. `told`: what the issuer has is known now; `changed`: it is something else than before.
-    pub(super) fn end(&mut self, told: bool, changed: bool) {
+    /// Answers all who wait.
+    pub(super) fn end(&mut self, end: End, changed: bool) {
         if changed {
             self.board.missed.clear();
         }
@@ -184,6 +218,20 @@ impl Desk {
         state.under_way = false;
         // What was demanded meanwhile has been answered.
         while self.demands.try_recv().is_ok() {}
-        self.rounds.send_modify(|round| *round = Round { number: round.number + 1, told });
+        self.rounds.send_modify(|round| *round = Round { number: round.number + 1, end });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_were_not_there_take_no_more_room_than_that() {
+        let clock = Clock::system();
+        let (finder, _desk) = Finder::new("test".into(), Duration::from_secs(1), clock.clone());
+        (0..100_000).for_each(|n| finder.board.missed.insert(digest(Some(&n.to_string())), clock.now()));
+        assert!(finder.board.missed.len() <= MOST_MISSED, "{}", finder.board.missed.len());
+        assert_ne!(digest(None), digest(Some("")));
     }
 }

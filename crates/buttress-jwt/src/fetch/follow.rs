@@ -9,12 +9,13 @@ use metrics::{counter, gauge};
 use tokio::time::timeout;
 
 use super::KeyUrl;
-use super::find::{Desk, Finder};
+use super::find::{Desk, End, Finder};
 use super::get::{Getter, Trouble};
 use super::policy::{self, COOL_DOWN, Seen, Why};
 use super::published::Published;
 use super::share::{Claim, Share};
-use crate::keys::{self, Keys, WeakKeys};
+use crate::key_set::may_have;
+use crate::keys::{Keys, WeakKeys};
 
 /// Keeps the keys of one URL as new as they should be, for as long as somebody has them.
 struct Follower {
@@ -86,14 +87,18 @@ impl Follower {
     /// Follows until the last of the keys is dropped.
     async fn run(mut self) {
         if self.begin_with_copy().await {
-            self.desk.end(true, true);
+            self.desk.end(End::Copied, true);
         }
         while let Some(why) = self.next().await {
             self.desk.begin();
             let renewed = self.renew(&why).await;
             self.note(&renewed);
-            let changed = matches!(renewed, Ok(Renewed::Fetched { changed: true } | Renewed::Shared { changed: true }));
-            self.desk.end(renewed.is_ok(), changed);
+            let (end, changed) = match renewed {
+                Ok(Renewed::Fetched { changed }) => (End::Fetched, changed),
+                Ok(Renewed::Shared { changed }) => (End::Copied, changed),
+                Err(_) => (End::Failed, false),
+            };
+            self.desk.end(end, changed);
         }
     }
 
@@ -133,12 +138,17 @@ impl Follower {
         if let Some(renewed) = self.take_copy(&share, why).await {
             return Ok(renewed);
         }
-        match share.claim().await {
-            Claim::Away => self.fetch().await,
-            Claim::Held => {
-                share.wait(self.timeout).await;
-                self.take_copy(&share, why).await.ok_or(Trouble::Elsewhere)
+        let mut claim = share.claim().await;
+        if claim == Claim::Held {
+            share.wait(self.timeout).await;
+            if let Some(renewed) = self.take_copy(&share, why).await {
+                return Ok(renewed);
             }
+            claim = share.claim().await; // it may have died
+        }
+        match claim {
+            Claim::Away => self.fetch().await,
+            Claim::Held => Err(Trouble::Elsewhere),
             Claim::Mine => {
                 // Somebody may have been quicker between the look and the claim.
                 let renewed = match self.take_copy(&share, why).await {
@@ -192,7 +202,7 @@ impl Follower {
     /// Whether a copy has a key that is not known here.
     fn is_in(&self, copy: &Published, kid: Option<&str>) -> bool {
         let is_known = self.last.as_ref().is_some_and(|(body, _)| *body == copy.body);
-        !is_known && copy.keys().is_ok_and(|keys| keys::may_have(&keys, kid))
+        !is_known && copy.keys().is_ok_and(|keys| may_have(&keys, kid))
     }
 
     /// Takes what was published. Answers whether a key changed.
