@@ -1,19 +1,22 @@
-//! The keys of one issuer, and how a token finds its own.
+//! The keys of one issuer, and where they come from.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "fetch")]
+use std::sync::Weak;
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::DecodingKey;
+#[cfg(feature = "fetch")]
+use jsonwebtoken::DecodingKeyKind;
 use serde_json::{Map, Value};
 
 use crate::algorithm::{Algorithm, Family};
-use crate::fault::Fault;
 #[cfg(feature = "fetch")]
-use crate::fetch::KeyUrl;
+use crate::fetch::{Finder, KeyUrl};
 use crate::jwk;
+use crate::key_set::KeySet;
 use crate::provider;
 use crate::weak::{self, Weakness};
 
@@ -24,7 +27,7 @@ pub struct Key {
     /// Not known of an RSA key in a key set that does not say it: then it is the only one of the family that its issuer may use.
     algorithm: Option<Algorithm>,
     family: Family,
-    decoding: DecodingKey,
+    pub(crate) decoding: DecodingKey,
     /// As others may have it, if it came as JSON and is no secret.
     pub(crate) public: Option<Map<String, Value>>,
 }
@@ -47,23 +50,18 @@ pub struct Keys {
 
 struct Shared {
     set: ArcSwap<KeySet>,
+    /// If they are fetched.
     #[cfg(feature = "fetch")]
-    remote: Option<KeyUrl>,
+    finder: Option<Finder>,
 }
 
-/// The keys at one moment.
-pub(crate) struct KeySet {
-    keys: Vec<Key>,
-    /// No two sets of a process have the same.
-    pub(crate) epoch: u64,
-}
+/// Keys that are not kept from being dropped.
+#[cfg(feature = "fetch")]
+pub(crate) struct WeakKeys(Weak<Shared>);
 
 /// A key that cannot be used, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyError(String);
-
-/// A token without `kid` is tried with so many keys: each may cost a signature.
-const MOST_TRIED: usize = 4;
 
 // === impl Key ===
 
@@ -156,12 +154,25 @@ impl Key {
         provider::verify(algorithm, &self.decoding, message, signature)
     }
 
+    /// Whether it is the same key, byte for byte, with the same name and for the same.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let bytes = |key: &Self| match key.decoding.kind() {
+            DecodingKeyKind::SecretOrDer(bytes) => (bytes.clone(), Vec::new()),
+            DecodingKeyKind::RsaModulusExponent { n, e } => (n.clone(), e.clone()),
+        };
+        self.kid == other.kid
+            && self.algorithm == other.algorithm
+            && self.family == other.family
+            && bytes(self) == bytes(other)
+    }
+
     pub(crate) fn is_secret(&self) -> bool {
         self.family == Family::Secret
     }
 
     /// Whether a signature by this algorithm may be checked with it.
-    fn is_for(&self, asked: Algorithm, allowed: &[Algorithm]) -> bool {
+    pub(crate) fn is_for(&self, asked: Algorithm, allowed: &[Algorithm]) -> bool {
         match self.algorithm {
             Some(own) => own == asked,
             None => {
@@ -198,14 +209,15 @@ impl Keys {
         Self::jwks(json).map_err(|KeyError(why)| KeyError(format!("{}: {why}", path.display())))
     }
 
-    /// The keys that are published at a URL, fetched in the background.
+    /// The keys that are published at a URL. They are fetched in the background, by a task that ends when the last clone is
+    /// dropped: at first there are none, and [`Verifier::is_ready`](crate::Verifier::is_ready) tells when there are.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[cfg(feature = "fetch")]
-    #[must_use]
     pub fn url(url: KeyUrl) -> Self {
         let set = ArcSwap::from_pointee(KeySet::new(Vec::new()));
-        let keys = Self { shared: Arc::new(Shared { set, remote: Some(url) }) };
-        keys.shared.remote.iter().for_each(|url| url.follow(&keys));
-        keys
+        url.follow(|finder| Self { shared: Arc::new(Shared { set, finder: Some(finder) }) })
     }
 
     /// Takes these keys instead, everywhere and at once. Tokens that were verified with a key that is gone are verified again, and fail.
@@ -215,7 +227,7 @@ impl Keys {
 
     /// Takes this key too, in front of the others; one of the same name goes.
     pub(crate) fn add(&self, key: Key) {
-        let mut keys = self.current().keys.clone();
+        let mut keys = self.current().keys().to_vec();
         keys.retain(|other| other.kid.is_none() || other.kid != key.kid);
         keys.insert(0, key);
         self.set(keys);
@@ -223,7 +235,7 @@ impl Keys {
 
     /// The public keys as others may have them.
     pub(crate) fn public(&self) -> Vec<Map<String, Value>> {
-        self.current().keys.iter().filter_map(|key| key.public.clone()).collect()
+        self.current().keys().iter().filter_map(|key| key.public.clone()).collect()
     }
 
     pub(crate) fn set(&self, keys: Vec<Key>) {
@@ -234,15 +246,25 @@ impl Keys {
         self.shared.set.load()
     }
 
-    /// Where they come from, if they are fetched.
+    /// Takes these keys if they are not the same, whatever their order. Answers whether they were not.
     #[cfg(feature = "fetch")]
-    pub(crate) fn remote(&self) -> Option<&KeyUrl> {
-        self.shared.remote.as_ref()
+    pub(crate) fn update(&self, keys: Vec<Key>) -> bool {
+        let differs = !self.current().is_same(&keys);
+        if differs {
+            self.set(keys);
+        }
+        differs
     }
 
     #[cfg(feature = "fetch")]
-    pub(crate) fn is_dropped(weak: &std::sync::Weak<impl Sized>) -> bool {
-        weak.strong_count() == 0
+    pub(crate) fn downgrade(&self) -> WeakKeys {
+        WeakKeys(Arc::downgrade(&self.shared))
+    }
+
+    /// How a key that is not known is found, if they are fetched.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn finder(&self) -> Option<&Finder> {
+        self.shared.finder.as_ref()
     }
 
     fn of(set: KeySet) -> Self {
@@ -251,47 +273,19 @@ impl Keys {
             shared: Arc::new(Shared {
                 set,
                 #[cfg(feature = "fetch")]
-                remote: None,
+                finder: None,
             }),
         }
     }
 }
 
-// === impl KeySet ===
+// === impl WeakKeys ===
 
-impl KeySet {
-    fn new(keys: Vec<Key>) -> Self {
-        static EPOCH: AtomicU64 = AtomicU64::new(1);
-        Self { keys, epoch: EPOCH.fetch_add(1, Ordering::Relaxed) }
-    }
-
-    /// Checks a signature with the key that the token names; without a name, with those of its algorithm.
-    pub(crate) fn verify(
-        &self,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-        allowed: &[Algorithm],
-        signed: &str,
-        signature: &Vec<u8>,
-    ) -> Result<(), Fault> {
-        let mut known = false;
-        // A set without names takes tokens with any, and a token without a name takes any key.
-        let by_name = kid.filter(|_| self.keys.iter().any(|key| key.kid.is_some()));
-        let named = |key: &&Key| by_name.is_none() || key.kid.as_deref() == by_name;
-        let fitting = self.keys.iter().filter(named).filter(|key| key.is_for(algorithm, allowed));
-        for key in fitting.take(MOST_TRIED) {
-            known = true;
-            if key.verifies(algorithm, signed.as_bytes(), signature) {
-                return Ok(());
-            }
-        }
-        Err(if known { Fault::Signature } else { Fault::Key })
-    }
-
-    /// Whether there is a key of this name.
-    #[cfg(feature = "fetch")]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+#[cfg(feature = "fetch")]
+impl WeakKeys {
+    /// The keys, while somebody else has them.
+    pub(crate) fn upgrade(&self) -> Option<Keys> {
+        self.0.upgrade().map(|shared| Keys { shared })
     }
 }
 
@@ -326,6 +320,6 @@ impl fmt::Debug for Key {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.current().keys).finish()
+        f.debug_list().entries(self.current().keys()).finish()
     }
 }

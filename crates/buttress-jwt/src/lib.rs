@@ -22,10 +22,13 @@ mod token;
 mod fault;
 mod algorithm;
 mod keys;
+mod key_set;
 mod jwk;
 mod weak;
 mod provider;
 mod remembered;
+#[cfg(feature = "fetch")]
+mod fetch;
 
 mod revocations;
 mod revocation;
@@ -55,6 +58,8 @@ pub use algorithm::Algorithm;
 pub use claims::Claims;
 pub use endpoints::{Credentials, TokenEndpoints};
 pub use fault::Fault;
+#[cfg(feature = "fetch")]
+pub use fetch::{KeyUrl, Unverified};
 pub use issuer::{Issuer, RefreshError, Tokens};
 pub use keys::{Key, KeyError, Keys};
 pub use layer::JwtLayer;

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use crate::claims::{self, Claims};
 use crate::compact::Compact;
 use crate::fault::Fault;
+#[cfg(feature = "fetch")]
+use crate::fetch::{Found, Unverified};
 use crate::header::Header;
 use crate::json;
 use crate::mark::Marks;
@@ -38,8 +40,19 @@ pub struct Verifier {
 #[derive(Clone, Debug)]
 pub(crate) struct Disbelieved {
     pub(crate) fault: Fault,
-    /// Whose key is not known, and its name.
-    pub(crate) key: Option<(usize, Option<String>)>,
+    /// The key that is not known.
+    pub(crate) missing: Option<Missing>,
+}
+
+/// A key that a token asked for and that is not known.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "only fetched keys can be fetched again"))]
+pub(crate) struct Missing {
+    /// Which of the verifier's issuers has it.
+    issuer: usize,
+    pub(crate) kid: Option<String>,
+    /// Of the keys that it is not among.
+    pub(crate) epoch: u64,
 }
 
 /// Header fields beyond 8 KiB are refused by most servers.
@@ -95,6 +108,31 @@ impl Verifier {
         self.check(token, now).map_err(|disbelieved| disbelieved.fault)
     }
 
+    /// The same where keys are fetched by URL: a token whose key is not known has its issuer asked for its keys, and is tried again.
+    ///
+    /// Waits only for that, and no longer than [`KeyUrl::timeout`](crate::KeyUrl::timeout).
+    ///
+    /// # Errors
+    /// Why the token is not believed; or that the keys of its issuer are not known, which says nothing about the token.
+    #[cfg(feature = "fetch")]
+    pub async fn verify_or_fetch(&self, token: &str, now: SystemTime) -> Result<Token, Unverified> {
+        let disbelieved = match self.check(token, now) {
+            Ok(token) => return Ok(token),
+            Err(disbelieved) => disbelieved,
+        };
+        match self.find_key(&disbelieved).await {
+            Found::Refreshed => self.verify(token, now).map_err(Unverified::Disbelieved),
+            Found::Unknown => Err(Unverified::Disbelieved(disbelieved.fault)),
+            Found::Away => Err(Unverified::KeysAway),
+        }
+    }
+
+    /// Whether at least one key of each issuer is known: for readiness endpoints of services whose keys are fetched.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.trusted.iter().all(|trusted| !trusted.keys.current().is_empty())
+    }
+
     pub(crate) fn check(&self, token: &str, now: SystemTime) -> Result<Token, Disbelieved> {
         if token.len() > self.longest {
             return Err(Fault::TooLong.into());
@@ -135,8 +173,10 @@ impl Verifier {
         policy::on_header(&header, trusted)?;
         let set = trusted.keys.current();
         let (kid, signature) = (header.kid.as_deref(), compact.signature()?);
-        set.verify(kid, header.algorithm, &trusted.algorithms, compact.signed, &signature)
-            .map_err(|fault| Disbelieved { fault, key: (fault == Fault::Key).then(|| (issuer, header.kid.clone())) })?;
+        set.verify(kid, header.algorithm, &trusted.algorithms, compact.signed, &signature).map_err(|fault| {
+            let missing = || Missing { issuer, kid: header.kid.clone(), epoch: set.epoch };
+            Disbelieved { fault, missing: (fault == Fault::Key).then(missing) }
+        })?;
         policy::on_claims(&claims, trusted)?;
         policy::on_time(&claims, trusted, now)?;
         Ok(Token::new(Verified {
@@ -155,9 +195,16 @@ impl Verifier {
         &self.trusted[token.verified().trusted]
     }
 
+    /// Whether a token that was not believed is to be tried again: if its key was not known and is fetched, the issuer is asked. Returns at once in all
+    /// other cases; see [`KeyUrl`](crate::KeyUrl) for when it waits.
     #[cfg(feature = "fetch")]
-    pub(crate) fn issuer(&self, at: usize) -> &TrustedIssuer {
-        &self.trusted[at]
+    pub(crate) async fn find_key(&self, disbelieved: &Disbelieved) -> Found {
+        let Some(missing) = &disbelieved.missing else { return Found::Unknown };
+        let keys = &self.trusted[missing.issuer].keys;
+        match keys.finder() {
+            Some(finder) => finder.find(keys, missing).await,
+            None => Found::Unknown,
+        }
     }
 
     /// How long a token that is issued now can pass at most, by whichever issuer. So long, at least, must revocations be kept.
@@ -175,7 +222,7 @@ impl fmt::Debug for Verifier {
 
 impl From<Fault> for Disbelieved {
     fn from(fault: Fault) -> Self {
-        Self { fault, key: None }
+        Self { fault, missing: None }
     }
 }
 
@@ -184,6 +231,6 @@ impl From<Fault> for Disbelieved {
 impl Disbelieved {
     /// Whether its key may be known to the issuer by now.
     pub(crate) fn can_be_mended(&self) -> bool {
-        cfg!(feature = "fetch") && self.key.is_some()
+        cfg!(feature = "fetch") && self.missing.is_some()
     }
 }
