@@ -199,7 +199,7 @@ pub(crate) fn at(millis: u64) -> SystemTime {
 
 /// Milliseconds since 1970; times before read as 1970.
 pub(crate) fn millis(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| whole_millis(since))
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, whole_millis)
 }
 
 pub(crate) fn whole_millis(time: Duration) -> u64 {

@@ -1,6 +1,5 @@
 //! Ready services: log in, refresh, log out, revoke, and what is published.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
@@ -10,22 +9,25 @@ use std::task::{Context, Poll};
 
 use buttress_core::BoxError;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Full, Limited};
-use serde_json::{Value, json};
+use http_body_util::Full;
+use serde_json::json;
 use tower_service::Service;
 
+use crate::credentials::Credentials;
 use crate::csrf::Csrf;
 use crate::endpoint_reply as reply;
-use crate::issuer::{Issuer, RefreshError};
+use crate::issuer::Issuer;
 use crate::login::Login;
+use crate::refresh::RefreshError;
 use crate::revocations::Standing;
 use crate::source::{Place, Sources};
 use crate::token::Token;
 use crate::token_cookies::TokenCookies;
+use crate::tokens::Tokens;
 use crate::verifier::Verifier;
 
 /// Log in, refresh, log out: a service to mount beside your own. Cheap to clone.
@@ -74,14 +76,6 @@ struct Settings {
 type Hook =
     Arc<dyn Fn(Credentials) -> Pin<Box<dyn Future<Output = Result<Option<Login>, BoxError>> + Send>> + Send + Sync>;
 
-/// What somebody sent to log in: the fields of a form or of a JSON object.
-#[derive(Clone, Default)]
-pub struct Credentials {
-    fields: BTreeMap<String, String>,
-    headers: HeaderMap,
-}
-
-const LONGEST_BODY: usize = 8 * 1024;
 const CSRF_FIELD: HeaderName = HeaderName::from_static("x-csrf-token");
 
 // === impl TokenEndpoints ===
@@ -256,7 +250,7 @@ impl TokenEndpoints {
         let carried: Vec<_> = access.into_iter().chain(refresh).collect();
         let in_cookie: Vec<_> = carried.iter().filter(|(place, _)| *place == Place::Cookie).collect();
         let repeats = |(_, token): &&(Place, Token)| settings.csrf.check(parts, token).is_ok();
-        if !in_cookie.is_empty() && !in_cookie.iter().any(|one| repeats(one)) {
+        if !in_cookie.is_empty() && !in_cookie.iter().any(repeats) {
             return Err(reply::Refused::CrossSite);
         }
         for (_, token) in &carried {
@@ -333,7 +327,7 @@ impl TokenEndpoints {
         }
     }
 
-    fn given(&self, tokens: &crate::issuer::Tokens) -> Response<Bytes> {
+    fn given(&self, tokens: &Tokens) -> Response<Bytes> {
         match &self.settings.cookies {
             None => reply::json(StatusCode::OK, &tokens.to_json()),
             Some(cookies) => {
@@ -352,64 +346,6 @@ impl TokenEndpoints {
             cookies.unset(response.headers_mut());
         }
         response
-    }
-}
-
-// === impl Credentials ===
-
-impl Credentials {
-    /// A field by its name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.fields.get(name).map(String::as_str)
-    }
-
-    /// The headers of the request.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    async fn read<B>(parts: &Parts, body: B) -> Result<Self, reply::Refused>
-    where
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(|_| reply::Refused::Body)?.to_bytes();
-        let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let fields = match kind.as_str() {
-            _ if body.is_empty() => BTreeMap::new(),
-            "application/json" => from_json(&body)?,
-            "application/x-www-form-urlencoded" => from_form(&body)?,
-            _ => return Err(reply::Refused::Body),
-        };
-        Ok(Self { fields, headers: parts.headers.clone() })
-    }
-}
-
-fn from_json(body: &[u8]) -> Result<BTreeMap<String, String>, reply::Refused> {
-    let members = crate::json::object(body).map_err(|_| reply::Refused::Malformed)?;
-    let texts = members.into_iter().filter_map(|(name, value)| match value {
-        Value::String(text) => Some((name, text)),
-        _ => None,
-    });
-    Ok(texts.collect())
-}
-
-fn from_form(body: &[u8]) -> Result<BTreeMap<String, String>, reply::Refused> {
-    let mut fields = BTreeMap::new();
-    for (name, value) in url::form_urlencoded::parse(body) {
-        // Of two that are named alike, nobody knows which was meant.
-        if fields.insert(name.into_owned(), value.into_owned()).is_some() {
-            return Err(reply::Refused::Malformed);
-        }
-    }
-    Ok(fields)
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.fields.keys()).finish()
     }
 }
 

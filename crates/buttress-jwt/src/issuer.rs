@@ -8,19 +8,21 @@ use buttress_redis::Redis;
 use serde_json::{Value, json};
 
 use crate::algorithm::Algorithm;
+use crate::backing::Backing;
 use crate::claims::{millis, whole_millis};
-use crate::fault::Fault;
 use crate::grant::{Grant, Profile, random_word};
 use crate::keys::Keys;
 use crate::login::Login;
 use crate::mark::{Kind, Mark};
 use crate::memory::MemoryFamilies;
 use crate::redis::RedisFamilies;
+use crate::refresh::{self, RefreshError};
 use crate::revocation::Revocation;
 use crate::revocations::{Revocations, RevokeError, Standing};
 use crate::signing::SigningKey;
-use crate::store::{Digest, Exchange, Families as _, Life, Rotation, StoreAway};
+use crate::store::{Life, StoreAway};
 use crate::token::Token;
+use crate::tokens::Tokens;
 use crate::trusted::{Audience, TrustError, TrustedIssuer};
 use crate::verifier::Verifier;
 
@@ -59,55 +61,22 @@ pub struct Issuer {
 }
 
 #[derive(Clone)]
-struct Settings {
-    name: Option<String>,
-    audience: Option<String>,
-    revocations: Revocations,
-    families: Arc<Backing>,
-    signing: Arc<Mutex<SigningKey>>,
+pub(crate) struct Settings {
+    pub(crate) name: Option<String>,
+    pub(crate) audience: Option<String>,
+    pub(crate) revocations: Revocations,
+    pub(crate) families: Arc<Backing>,
+    pub(crate) signing: Arc<Mutex<SigningKey>>,
     /// All keys whose tokens are still good: shared with every verifier of this issuer.
-    keys: Keys,
-    algorithms: Vec<Algorithm>,
+    pub(crate) keys: Keys,
+    pub(crate) algorithms: Vec<Algorithm>,
     /// Believes refresh tokens.
-    refreshes: Option<Verifier>,
-    access_lifetime: Duration,
-    refresh_lifetime: Duration,
-    longest_login: Duration,
-    grace: Duration,
-    profile: Profile,
-}
-
-enum Backing {
-    Memory(MemoryFamilies),
-    Redis(RedisFamilies),
-}
-
-/// What somebody who has logged in gets.
-#[derive(Clone)]
-pub struct Tokens {
-    pub(crate) access: String,
-    pub(crate) refresh: String,
-    pub(crate) access_csrf: String,
-    pub(crate) refresh_csrf: String,
+    pub(crate) refreshes: Option<Verifier>,
     pub(crate) access_lifetime: Duration,
     pub(crate) refresh_lifetime: Duration,
-    pub(crate) scope: Option<String>,
-}
-
-/// Why there are no new tokens.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RefreshError {
-    /// The refresh token is not believed.
-    Invalid(Fault),
-    /// The login has ended: by a logout, by a revocation, or by its age.
-    Ended,
-    /// The token was exchanged before. The login is ended, since somebody has a copy.
-    Reused,
-    /// Where logins and revocations are kept cannot be reached.
-    Away(Option<buttress_redis::Error>),
-    /// The key cannot sign.
-    Signature,
+    pub(crate) longest_login: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) profile: Profile,
 }
 
 const ACCESS_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -249,6 +218,12 @@ impl Issuer {
         json!({ "keys": self.settings.keys.public() })
     }
 
+    /// The keys that its tokens are verified with.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        self.settings.keys.clone()
+    }
+
     /// Its name, if its tokens bear one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -273,61 +248,9 @@ impl Issuer {
         let life =
             Life { idle: whole_millis(settings.refresh_lifetime), longest: whole_millis(settings.longest_login) };
         let family = self.family(&grant.session);
-        settings.families.begin(family, digest(&first), life).await?;
+        settings.families.begin(family, refresh::digest(&first), life).await?;
         metrics::counter!("buttress_jwt_logins_total").increment(1);
         self.tokens(&grant, &first, now, now.saturating_add(life.longest), true)
-    }
-
-    /// New tokens in exchange for a refresh token.
-    ///
-    /// # Errors
-    /// If the token is not believed, the login has ended, or nobody can be asked. After [`RefreshError::Reused`] everything of the login is revoked.
-    pub async fn refresh(&self, token: &str) -> Result<Tokens, RefreshError> {
-        let answer = self.exchange(token).await;
-        let outcome = match &answer {
-            Ok(_) => "refreshed",
-            Err(RefreshError::Invalid(_)) => "invalid",
-            Err(RefreshError::Ended) => "ended",
-            Err(RefreshError::Reused) => "reused",
-            Err(RefreshError::Away(_) | RefreshError::Signature) => "away",
-        };
-        metrics::counter!("buttress_jwt_refreshes_total", "outcome" => outcome).increment(1);
-        answer
-    }
-
-    async fn exchange(&self, token: &str) -> Result<Tokens, RefreshError> {
-        let settings = &*self.settings;
-        let (believed, grant) = self.believe(token)?;
-        let id = believed.claims().id().ok_or(RefreshError::Invalid(Fault::Incomplete))?;
-        let family = self.family(&grant.session);
-        match settings.revocations.check(&believed).await {
-            Standing::Good => {}
-            Standing::Unknown => return Err(RefreshError::Away(None)),
-            Standing::Revoked(_) => {
-                // So that it stays ended when the revocation is forgotten.
-                settings.families.end(family).await?;
-                return Err(RefreshError::Ended);
-            }
-        }
-        let next = successor(token);
-        let exchange = Exchange {
-            presented: digest(id),
-            successor: digest(&next),
-            grace: whole_millis(settings.grace),
-            idle: whole_millis(settings.refresh_lifetime),
-        };
-        match settings.families.rotate(family, exchange).await? {
-            Rotation::Done { at, end, .. } => self.tokens(&grant, &next, at, end, false),
-            Rotation::Gone => Err(RefreshError::Ended),
-            Rotation::Reused => {
-                tracing::warn!(target: "buttress_jwt", "a refresh token was presented again: its login is ended");
-                // Told or untold: it holds here, and is told when that is possible.
-                if let Err(error) = self.revoke_session(&grant.session).await {
-                    tracing::warn!(target: "buttress_jwt", %error, "the end of a login is not told yet");
-                }
-                Err(RefreshError::Reused)
-            }
-        }
     }
 
     /// Ends the login that an access token comes from, with all its tokens.
@@ -366,15 +289,6 @@ impl Issuer {
         }
     }
 
-    /// The claims of a refresh token that is believed; whether its login goes on is another question.
-    pub(crate) fn believe(&self, token: &str) -> Result<(Token, Grant), RefreshError> {
-        let now = self.settings.revocations.clock().now();
-        let verifier = self.settings.refreshes.as_ref().ok_or(RefreshError::Signature)?;
-        let believed = verifier.verify(token, now).map_err(RefreshError::Invalid)?;
-        let grant = Grant::of(believed.claims()).ok_or(RefreshError::Invalid(Fault::Incomplete))?;
-        Ok((believed, grant))
-    }
-
     /// Whether an access token was revoked.
     pub(crate) async fn standing(&self, token: &Token) -> Standing {
         self.settings.revocations.check(token).await
@@ -391,39 +305,16 @@ impl Issuer {
         revoked.and(ended.map_err(|StoreAway(error)| RevokeError::Untold(error)))
     }
 
-    async fn revoke_session(&self, session: &str) -> Result<(), RevokeError> {
+    pub(crate) async fn revoke_session(&self, session: &str) -> Result<(), RevokeError> {
         let issuer = self.name().unwrap_or_default();
         self.settings.revocations.revoke(Revocation::session(issuer, session)).await
     }
 
-    fn tokens(&self, grant: &Grant, id: &str, at: u64, end: u64, fresh: bool) -> Result<Tokens, RefreshError> {
-        let settings = &*self.settings;
-        let now = millis(settings.revocations.clock().now());
-        let refresh_end = end.min(at.saturating_add(whole_millis(settings.refresh_lifetime)));
-        let access_end = end.min(now.saturating_add(whole_millis(settings.access_lifetime)));
-        let (access_csrf, refresh_csrf) = (random_word(), csrf_of(id));
-        let key = self.key();
-        let profile = settings.profile;
-        let issuer = (self.name(), self.audience());
-        let access = profile.access_claims(grant, issuer, (now, access_end), &access_csrf, fresh);
-        let refresh = profile.refresh_claims(grant, issuer, (at, refresh_end), &refresh_csrf, id);
-        let sign = |typ, claims: &Value| key.sign(typ, claims).ok_or(RefreshError::Signature);
-        Ok(Tokens {
-            access: sign(profile.access_type(), &access)?,
-            refresh: sign(profile.refresh_type(), &refresh)?,
-            access_csrf,
-            refresh_csrf,
-            access_lifetime: Duration::from_millis(access_end.saturating_sub(now)),
-            refresh_lifetime: Duration::from_millis(refresh_end.saturating_sub(now)),
-            scope: grant.scope.clone(),
-        })
-    }
-
-    fn family(&self, session: &str) -> Mark {
+    pub(crate) fn family(&self, session: &str) -> Mark {
         Mark::of(Kind::Session, self.name().unwrap_or_default(), session)
     }
 
-    fn key(&self) -> SigningKey {
+    pub(crate) fn key(&self) -> SigningKey {
         self.settings.signing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -443,111 +334,12 @@ impl Issuer {
         self
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     fn set(&mut self) -> &mut Settings {
         Arc::make_mut(&mut self.settings)
-    }
-}
-
-// === impl Tokens ===
-
-impl Tokens {
-    /// What is sent with each request.
-    #[must_use]
-    pub fn access(&self) -> &str {
-        &self.access
-    }
-
-    /// What is exchanged when the other has ended. It must go nowhere but back to its issuer.
-    #[must_use]
-    pub fn refresh(&self) -> &str {
-        &self.refresh
-    }
-
-    /// The answer of a token endpoint (RFC 6749 §5.1).
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let mut answer = json!({
-            "access_token": self.access,
-            "token_type": "Bearer",
-            "expires_in": self.access_lifetime.as_secs(),
-            "refresh_token": self.refresh,
-        });
-        if let Some(scope) = &self.scope {
-            answer["scope"] = scope.as_str().into();
-        }
-        answer
-    }
-}
-
-impl Backing {
-    async fn begin(&self, family: Mark, first: Digest, life: Life) -> Result<(), StoreAway> {
-        match self {
-            Self::Memory(families) => families.begin(family, first, life).await,
-            Self::Redis(families) => families.begin(family, first, life).await,
-        }
-    }
-
-    async fn rotate(&self, family: Mark, exchange: Exchange) -> Result<Rotation, StoreAway> {
-        match self {
-            Self::Memory(families) => families.rotate(family, exchange).await,
-            Self::Redis(families) => families.rotate(family, exchange).await,
-        }
-    }
-
-    async fn end(&self, family: Mark) -> Result<(), StoreAway> {
-        match self {
-            Self::Memory(families) => families.end(family).await,
-            Self::Redis(families) => families.end(family).await,
-        }
-    }
-}
-
-/// The id of the token that comes after this one: made of what was signed, so that whoever repeats an exchange is given the same, and nothing of
-/// it has to be kept. It proves nothing by itself; the signature does.
-fn successor(token: &str) -> String {
-    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
-    let key = blake3::derive_key("buttress-jwt 2026 successor of a refresh token", signed.as_bytes());
-    data_encoding::BASE64URL_NOPAD.encode(&key[..16])
-}
-
-/// The word against forged requests, of a refresh token: the same for all who repeat an exchange.
-fn csrf_of(id: &str) -> String {
-    let key = blake3::derive_key("buttress-jwt 2026 csrf word of a refresh token", id.as_bytes());
-    data_encoding::BASE64URL_NOPAD.encode(&key[..16])
-}
-
-fn digest(id: &str) -> Digest {
-    let key = blake3::derive_key("buttress-jwt 2026 id of a refresh token at rest", id.as_bytes());
-    std::array::from_fn(|n| key[n])
-}
-
-// === impl RefreshError ===
-
-impl From<StoreAway> for RefreshError {
-    fn from(StoreAway(error): StoreAway) -> Self {
-        Self::Away(Some(error))
-    }
-}
-
-impl fmt::Display for RefreshError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Invalid(_) => "the refresh token is not valid",
-            Self::Ended => "the login has ended",
-            Self::Reused => "the refresh token was used before; the login is ended",
-            Self::Away(_) => "logins cannot be reached at the moment",
-            Self::Signature => "the key cannot sign",
-        })
-    }
-}
-
-impl std::error::Error for RefreshError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Invalid(fault) => Some(fault),
-            Self::Away(Some(error)) => Some(error),
-            _ => None,
-        }
     }
 }
 
@@ -556,16 +348,6 @@ impl fmt::Debug for Issuer {
         f.debug_struct("Issuer")
             .field("name", &self.settings.name)
             .field("audience", &self.settings.audience)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the tokens.
-        f.debug_struct("Tokens")
-            .field("access_lifetime", &self.access_lifetime)
-            .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
 }

@@ -225,9 +225,15 @@ impl Keys {
         self.set(keys.into_iter().collect());
     }
 
+    /// The keys as they are now.
+    #[must_use]
+    pub fn list(&self) -> Vec<Key> {
+        self.current().keys().to_vec()
+    }
+
     /// Takes this key too, in front of the others; one of the same name goes.
     pub(crate) fn add(&self, key: Key) {
-        let mut keys = self.current().keys().to_vec();
+        let mut keys = self.list();
         keys.retain(|other| other.kid.is_none() || other.kid != key.kid);
         keys.insert(0, key);
         self.set(keys);

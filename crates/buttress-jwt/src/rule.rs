@@ -33,13 +33,16 @@ pub struct Rule {
     pub(crate) need: Need,
     prefix: Option<String>,
     method: Option<Method>,
-    when: Option<Arc<dyn Fn(&Parts) -> bool + Send + Sync>>,
+    when: Option<IsFor>,
     pub(crate) scopes: Vec<String>,
     roles: Vec<String>,
     pub(crate) fresh: Option<Duration>,
     pub(crate) acr: Vec<String>,
-    checks: Vec<Arc<dyn Fn(&Token) -> bool + Send + Sync>>,
+    checks: Vec<IsFine>,
 }
+
+type IsFor = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+type IsFine = Arc<dyn Fn(&Token) -> bool + Send + Sync>;
 
 /// Whether a token is asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

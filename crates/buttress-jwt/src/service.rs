@@ -80,6 +80,7 @@ where
 }
 
 /// Makes the request ready, or the answer that refuses it.
+#[expect(clippy::result_large_err, reason = "what is refused is answered with it")]
 fn apply<R>(settings: &Settings, parts: &mut Parts, verdict: Verdict) -> Result<Wrap<R>, Response<EitherBody<R>>> {
     let verdict = match verdict {
         Verdict::Admit(place, token) if !settings.introduce(parts, place, &token) => {

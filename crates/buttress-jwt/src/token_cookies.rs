@@ -2,7 +2,7 @@
 
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
-use crate::issuer::Tokens;
+use crate::tokens::Tokens;
 
 /// The cookies of the two tokens and of their words against forged requests.
 ///

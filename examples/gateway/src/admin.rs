@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use buttress::core::Refusal;
 use buttress::redis::Redis;
@@ -19,9 +20,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, Problem};
+use crate::jwt::Guard;
 use crate::shutdown::Shutdown;
 use crate::stack::Stack;
-use crate::{explain, purge};
+use crate::{explain, purge, revoke};
 
 /// What the admin listener answers from.
 pub(crate) struct Admin {
@@ -31,6 +33,7 @@ pub(crate) struct Admin {
     redis: Option<Redis>,
     stack: Stack,
     shutdown: Shutdown,
+    was_ready: AtomicBool,
 }
 
 /// An order is short.
@@ -75,7 +78,14 @@ impl Admin {
         stack: Stack,
         shutdown: Shutdown,
     ) -> Self {
-        Self { token: token.map(|token| blake3::hash(token.as_bytes())), metrics, redis, stack, shutdown }
+        Self {
+            token: token.map(|token| blake3::hash(token.as_bytes())),
+            metrics,
+            redis,
+            stack,
+            shutdown,
+            was_ready: AtomicBool::new(false),
+        }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Bytes> {
@@ -97,20 +107,24 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/readyz") if self.shutdown.is_ending() => {
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ending").response(headers)
             }
-            (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
+            (&Method::GET | &Method::HEAD, "/readyz") => self.ready(headers),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
-            (&Method::POST, path @ ("/purge" | "/explain" | "/peek")) => {
+            (&Method::POST, path @ ("/purge" | "/explain" | "/peek" | "/revoke")) => {
                 let Ok(body) = Limited::new(body, LONGEST_ORDER).collect().await.map(Collected::to_bytes) else {
                     return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "long-order").response(headers);
                 };
                 match path {
                     "/purge" => purge::purge(self.stack.cache(), headers, &body).await,
+                    "/revoke" => {
+                        let revocations = self.stack.guard().map(|guard| &guard.revocations);
+                        revoke::revoke(revocations, headers, &body).await
+                    }
                     "/peek" => explain::peek(&self.stack, headers, &body).await,
                     _ => explain::explain(&self.stack, headers, &body).await,
                 }
             }
             _ => Refusal::new(StatusCode::NOT_FOUND, "no-such-page")
-                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge, /explain and /peek")
+                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge, /revoke, /explain and /peek")
                 .response(headers),
         }
     }
@@ -121,8 +135,14 @@ impl Admin {
         sent.is_some_and(|sent| blake3::hash(sent) == token)
     }
 
-    /// Ready as long as it listens: the cache serves without Redis too, only slower. What Redis does is said all the same.
-    fn ready(&self) -> Response<Bytes> {
+    /// Ready as long as it listens: the cache serves without Redis too, only slower. But not before tokens could be checked once: a gateway that
+    /// has just begun is not the one to send people to. What Redis does is said all the same.
+    fn ready(&self, headers: &HeaderMap) -> Response<Bytes> {
+        let guarded = self.stack.guard().is_none_or(Guard::is_ready);
+        if !self.was_ready.fetch_or(guarded, Ordering::Relaxed) && !guarded {
+            let why = "what was revoked, or by whom, is not known yet";
+            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not-yet").detail(why).response(headers);
+        }
         text(match &self.redis {
             None => "ready\n",
             Some(redis) if redis.is_up() => "ready, redis is up\n",

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::args::Args;
 use crate::assets::AssetsTable;
+use crate::jwt::{JwtTable, Need};
 
 /// All settings, valid.
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) cache: CacheTable,
     pub(crate) routes: Vec<RouteTable>,
     pub(crate) assets: Option<AssetsTable>,
+    pub(crate) jwt: Option<JwtTable>,
 }
 
 /// How requests are passed on.
@@ -74,6 +76,7 @@ struct File {
     forwarded: Forwarded,
     cache: CacheTable,
     assets: Option<AssetsTable>,
+    jwt: Option<JwtTable>,
     #[serde(rename = "route")]
     routes: Vec<RouteTable>,
 }
@@ -108,6 +111,13 @@ pub(crate) struct RouteTable {
     pub(crate) no_vary_search: bool,
     #[serde(default)]
     pub(crate) shadow: bool,
+    /// Whether a token is asked for, and what must be in it.
+    pub(crate) jwt: Option<Need>,
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    #[serde(default)]
+    pub(crate) roles: Vec<String>,
+    pub(crate) fresh: Option<Seconds>,
 }
 
 /// A length of time in seconds, fractions allowed.
@@ -167,6 +177,7 @@ impl Config {
             },
             cache: CacheTable { capacity, ..file.cache },
             assets: file.assets,
+            jwt: file.jwt,
             routes: file.routes.into_iter().map(RouteTable::checked).collect::<Result<_, _>>()?,
         })
     }
@@ -199,6 +210,13 @@ impl RouteTable {
     }
 }
 
+impl RouteTable {
+    /// Whether it says anything of tokens.
+    pub(crate) fn asks_for_tokens(&self) -> bool {
+        self.jwt.is_some() || !self.scopes.is_empty() || !self.roles.is_empty() || self.fresh.is_some()
+    }
+}
+
 impl Default for RouteTable {
     fn default() -> Self {
         Self {
@@ -212,6 +230,10 @@ impl Default for RouteTable {
             share_cookies: false,
             share_authorized: false,
             drop_set_cookie: false,
+            jwt: None,
+            scopes: Vec::new(),
+            roles: Vec::new(),
+            fresh: None,
         }
     }
 }

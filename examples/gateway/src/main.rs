@@ -11,6 +11,7 @@ mod args;
 mod config;
 mod stack;
 mod assets;
+mod jwt;
 mod origin;
 
 mod forward;
@@ -31,6 +32,7 @@ mod tls;
 mod admin;
 mod orders;
 mod purge;
+mod revoke;
 mod explain;
 mod demo;
 
@@ -77,6 +79,9 @@ fn run(config: Config) -> Result<(), Problem> {
         let stack = stack::build(&config, redis.clone(), &shutdown)?;
         if let Some(assets) = stack.assets() {
             assets.reload_on_hangup();
+        }
+        if let Some(guard) = stack.guard() {
+            guard.reload_on_hangup();
         }
         let doors = listen::Doors::open(&config).await?;
         doors.announce(&config);

@@ -2,20 +2,23 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use buttress::cache::{Cache, CacheBody, CacheLayer, CacheOptions, CacheService, Rules, ShadowReport, Verdict};
-use buttress::core::ResponseFuture;
+use buttress::core::{EitherBody, ResponseFuture};
+use buttress::jwt::JwtService;
 use buttress::redis::Redis;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tower_layer::Layer as _;
-use tower_service::Service as _;
+use tower_service::Service;
 
 use crate::access::{Line, Logged};
 use crate::assets::Assets;
 use crate::config::{Config, Problem, RouteTable};
 use crate::demo;
 use crate::forward::Hop;
+use crate::jwt::Guard;
 use crate::origin::{Kind, Origin, OriginBody};
 use crate::proxy::Proxy;
 use crate::shutdown::Shutdown;
@@ -28,15 +31,27 @@ pub(crate) struct Stack {
     routes: Arc<[(String, CacheLayer)]>,
     cache: Cache,
     assets: Option<Assets>,
+    guard: Option<Guard>,
     origin: Kind,
 }
 
 /// The stack for the requests of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
-    routes: Arc<[(String, CacheService<Origin>)]>,
+    door: Door,
     tls: bool,
 }
+
+/// Whether somebody stands before the routes.
+#[derive(Clone, Debug)]
+enum Door {
+    Open(Routes),
+    Guarded(JwtService<Routes>),
+}
+
+/// The cached routes, the first that fits for each request.
+#[derive(Clone, Debug)]
+pub(crate) struct Routes(Arc<[(String, CacheService<Origin>)]>);
 
 /// The wire, when the cache is shared.
 pub(crate) fn redis(config: &Config) -> Result<Option<Redis>, Problem> {
@@ -47,13 +62,15 @@ pub(crate) fn redis(config: &Config) -> Result<Option<Redis>, Problem> {
 /// From the client to the origin:
 ///
 /// 0. The log line, which measures all the rest, and the scheme (`target`), which the cache's key begins with.
-/// 1. The cache, outermost of the layers: a hit costs nothing of what follows. It must see the request as the client sent it, since its
+/// 1. The guard, if there is a table `[jwt]`: outside of the cache, so that a token that was revoked reads nothing that lies there.
+/// 2. The cache: a hit costs nothing of what follows. It must see the request as the client sent it, since its
 ///    conditions and ranges are answered here, and the response as the origin made it.
-/// 2. The headers of assets, if there is a table `[assets]`: inside the cache, which keeps a response as it says.
-/// 3. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
+/// 3. The headers of assets, if there is a table `[assets]`: inside the cache, which keeps a response as it says.
+/// 4. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
 ///    for requests that go out.
-/// 4. The origin.
+/// 5. The origin.
 pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) -> Result<Stack, Problem> {
+    let guard = Guard::of(config, redis.as_ref())?;
     let cache = cache(config, redis);
     let rest = RouteTable::default(); // whatever no route names is cached by what it says itself
     let routes = config.routes.iter().chain([&rest]).map(|route| (route.path.clone(), layer(cache.clone(), route)));
@@ -62,10 +79,10 @@ pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) 
             let upstream = Upstream::new(uri.clone(), &config.proxy)?;
             Kind::Upstream(Arc::new(Proxy::new(upstream, config.proxy.clone(), shutdown.clone())))
         }
-        None => Kind::Demo(demo::origin()),
+        None => Kind::Demo(demo::origin(guard.as_ref().and_then(|guard| guard.issuer.as_ref()))),
     };
     let assets = config.assets.as_ref().map(|table| table.layer(config.upstream.is_some())).transpose()?;
-    Ok(Stack { routes: routes.collect(), cache: cache.clone(), assets, origin })
+    Ok(Stack { routes: routes.collect(), cache: cache.clone(), assets, guard, origin })
 }
 
 fn cache(config: &Config, redis: Option<Redis>) -> Cache {
@@ -119,7 +136,12 @@ impl Stack {
         let assets = self.assets.as_ref().map(|assets| assets.layer.clone());
         let origin = Origin::new(self.origin.clone(), hop, assets);
         let routes = self.routes.iter().map(|(path, layer)| (path.clone(), layer.layer(origin.clone())));
-        Connected { routes: routes.collect(), tls: hop.tls }
+        let routes = Routes(routes.collect());
+        let door = match &self.guard {
+            Some(guard) => Door::Guarded(guard.layer.layer(routes)),
+            None => Door::Open(routes),
+        };
+        Connected { door, tls: hop.tls }
     }
 
     /// The cache layer of the route that a path belongs to.
@@ -138,25 +160,43 @@ impl Stack {
         self.assets.as_ref()
     }
 
+    /// Who stands at the door, if anybody does.
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        self.guard.as_ref()
+    }
+
     /// Waits until what was stored has reached Redis.
     pub(crate) async fn settled(&self) {
         self.cache.settled().await;
     }
 }
 
+// === impl Routes ===
+
+/// Always ready: an origin is, and so is the cache in front of it.
+impl Service<Request<Incoming>> for Routes {
+    type Response = Response<CacheBody<OriginBody>>;
+    type Error = Infallible;
+    type Future = <CacheService<Origin> as Service<Request<Incoming>>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let path = request.uri().path();
+        let route = self.0.iter().find(|(prefix, _)| is_under(path, prefix)).or(self.0.last());
+        let (_, service) = route.expect("the last route takes every path");
+        service.clone().call(request)
+    }
+}
+
 // === impl Connected ===
 
 impl hyper::service::Service<Request<Incoming>> for Connected {
-    type Response = Response<CacheBody<OriginBody>>;
+    type Response = Response<EitherBody<CacheBody<OriginBody>>>;
     type Error = Infallible;
-    type Future = Logged<
-        ResponseFuture<
-            <Origin as tower_service::Service<Request<Incoming>>>::Future,
-            OriginBody,
-            CacheBody<OriginBody>,
-            Infallible,
-        >,
-    >;
+    type Future = Logged<<JwtService<Routes> as Service<Request<Incoming>>>::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let line = Line::of(&request);
@@ -164,11 +204,11 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
         if let Some(uri) = target::of_connection(request.uri(), request.headers(), self.tls) {
             *request.uri_mut() = uri;
         }
-        let path = request.uri().path();
-        let route = self.routes.iter().find(|(prefix, _)| is_under(path, prefix)).or(self.routes.last());
-        let (_, service) = route.expect("the last route takes every path");
-        // An origin is always ready, and so is the cache in front of it: there is nothing to wait for.
-        Logged::new(line, service.clone().call(request))
+        let response = match &self.door {
+            Door::Open(routes) => ResponseFuture::inner(routes.clone().call(request), EitherBody::wrap),
+            Door::Guarded(guarded) => guarded.clone().call(request),
+        };
+        Logged::new(line, response)
     }
 }
 

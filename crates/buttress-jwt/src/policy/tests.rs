@@ -97,7 +97,8 @@ fn a_refresh_token_is_exchanged_once() {
         idle: IDLE,
     };
     let done = |at, again| Rotation::Done { at, end: 5_000, again };
-    let steps: &[(&str, &[(u64, Exchange, Rotation)])] = &[
+    type Steps = [(u64, Exchange, Rotation)];
+    let stories: &[(&str, &Steps)] = &[
         ("one after another", &[(1, exchange(1, 2), done(1, false)), (2, exchange(2, 3), done(2, false))]),
         ("two tabs", &[(1, exchange(1, 2), done(1, false)), (11, exchange(1, 2), done(1, true))]),
         ("the grace is over", &[(1, exchange(1, 2), done(1, false)), (12, exchange(1, 2), Rotation::Reused)]),
@@ -125,7 +126,7 @@ fn a_refresh_token_is_exchanged_once() {
             ],
         ),
     ];
-    for (what, steps) in steps {
+    for (what, steps) in stories {
         let mut family = Family::begin(first, Life { idle: IDLE, longest: 5_000 }, 0);
         for (now, exchange, expected) in *steps {
             assert_eq!(rotate(&mut family, *exchange, *now), *expected, "{what} at {now}");

@@ -1,22 +1,29 @@
 //! The demo origin: slow, varying, failing and private resources, to see with `curl` what the cache makes of them.
 
+mod accounts;
 mod files;
 mod products;
 mod special;
 
 use axum::Router;
 use axum::routing::get;
+use buttress::jwt::Issuer;
 use http::Uri;
 use http::header::{HOST, HeaderMap};
 
 /// A router with its state inside.
-pub(crate) fn origin() -> Router {
-    Router::new().route("/", get(index)).merge(products::routes()).merge(files::routes()).merge(special::routes())
+pub(crate) fn origin(issuer: Option<&Issuer>) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .merge(products::routes())
+        .merge(files::routes())
+        .merge(special::routes())
+        .merge(accounts::routes(issuer))
 }
 
 /// What to try, and what will be seen. Each line holds when it is run again.
 pub(crate) fn curl_lines(base: &str) -> Vec<(String, &'static str)> {
-    let lines: [(&str, &str); 12] = [
+    let lines: [(&str, &str); 16] = [
         ("curl -si BASE/products/1", "takes 300 ms; again: a hit, at once, with its Age"),
         ("curl -si BASE/products/1 -H 'If-None-Match: \"1-0\"'", "304 from the store: the client's copy is good"),
         (
@@ -40,6 +47,19 @@ pub(crate) fn curl_lines(base: &str) -> Vec<(String, &'static str)> {
         ("curl -si BASE/flaky; sleep 6; curl -si BASE/flaky", "the second time the origin fails: stale-if-error"),
         ("curl -si BASE/private; curl -si BASE/private", "no-store: made anew for each request"),
         ("curl -si BASE/products/3 -H 'Cache-Control: only-if-cached'", "504: not stored, and nobody may be asked"),
+        ("curl -si BASE/account", "401: this page is somebody's"),
+        (
+            "curl -s -c jar BASE/auth/login -d 'username=ada&password=lovelace' >/dev/null; curl -si -b jar BASE/account",
+            "logged in: two tokens in cookies that no script can read, and two words against forged requests",
+        ),
+        (
+            "curl -si -b jar -c jar -X POST BASE/auth/refresh -H \"x-csrf-token: $(awk '/csrf_refresh/ {print $7}' jar)\"",
+            "the refresh token is exchanged; whoever presents the old one later ends the login",
+        ),
+        (
+            "cp jar old; curl -si -b jar -c jar -X POST BASE/auth/logout -H \"x-csrf-token: $(awk '/csrf_access/ {print $7}' jar)\"; curl -si -b old BASE/account",
+            "logged out: the token that was good a moment ago is refused",
+        ),
         ("curl -si BASE/products/1001; curl -si BASE/products/1001", "404, remembered for five seconds"),
     ];
     lines.map(|(command, effect)| (command.replace("BASE", base), effect)).into()
@@ -70,7 +90,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_changes_the_product() {
-        let router = super::origin();
+        let router = super::origin(None);
         let tag = |response: &Response| response.headers()["etag"].clone();
         let before = tag(&ask(&router, "GET", "/products/7").await);
         assert_eq!(ask(&router, "POST", "/products/7").await.status(), 204);
@@ -79,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_big_body_is_as_long_as_it_says() {
-        let response = ask(&super::origin(), "GET", "/big").await;
+        let response = ask(&super::origin(None), "GET", "/big").await;
         let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), length);
     }
