@@ -40,34 +40,35 @@ use crate::keys::KeyError;
 /// ```
 ///
 /// The keys are asked for in the background, from the start on, and no request waits for that. A token that names a key that is
-/// not known has them asked for once more, at most every 30 seconds however many such tokens come; the requests share the one answer and wait for
-/// [`timeout`](Self::timeout) at most. A name that was not there is remembered for two minutes, or until the keys change.
+/// not known has them asked for once more, at most every 30 seconds however many such tokens come; the requests share the one
+/// answer and wait for [`timeout`](Self::timeout) at most. A name that was not there is remembered for two minutes, or until the
+/// keys change. Where keys have no names nothing tells that one is new: such an issuer is asked when it is time, no sooner.
 ///
-/// What comes must be a key set of at most 256 KiB, with status 200, in time. Redirections are not followed; proxies are not
-/// used; keys that cannot be used are left out, and so are secrets, which are none once they are published. The whole set is replaced at once, and only when a key
-/// changed: a token that was believed by a key that is gone is refused from then on.
+/// What comes must be a key set of at most 256 KiB, with status 200, in time. Redirections are not followed and proxies not used.
+/// Keys that cannot be used are left out, and so are secrets: once published they are none. The set is replaced as a whole, and
+/// only when a key changed; a token that was believed by a key that is gone is refused from then on.
 ///
 /// # When the issuer is away
 ///
 /// | | |
 /// |---|---|
-/// | at the start | no key is known: tokens cannot be judged ([`Unverified::KeysAway`], which the layer answers with 503, never 401). Asked again after a second, then ever more rarely, down to every 30 seconds |
-/// | later, or it answers with anything else than a key set | the last good keys serve on, for as long as [`keep`](Self::keep) says, with a warning each time. Asked again after a second, then ever more rarely, down to [`refresh`](Self::refresh) |
+/// | at the start | no token can be judged: [`Unverified::KeysAway`], which the layer answers with 503, never 401. It is asked again after a second, then ever more rarely, down to every 30 seconds |
+/// | later, or it answers with anything but a key set | the last good keys serve on, for as long as [`keep`](Self::keep) says, with a warning each time. It is asked again after a second, then ever more rarely, down to [`refresh`](Self::refresh) |
 /// | for longer than that | as at the start |
-/// | hung | costs requests with unknown keys the timeout, the others nothing; at most 1024 wait |
+/// | hung | requests with unknown keys wait for the timeout, 1024 of them at most; the others do not |
 ///
 /// # Sharing them
 ///
-/// With [`redis`](Self::redis) a fleet asks the issuer as often as one process would, and a process that starts while the issuer is
-/// away takes the copy of the others. When Redis is away, each asks for itself.
+/// With [`redis`](Self::redis) a fleet asks the issuer as often as one process would, and a process that starts while the issuer
+/// is away takes the copy of the others. When Redis is away, each asks for itself.
 ///
 /// # Metrics
 ///
 /// With the label `url`: host and path, never the query.
 ///
-/// | name | counts |
+/// | name | |
 /// |---|---|
-/// | `buttress_jwt_key_fetches_total` | by `outcome`: `changed`, `unchanged`, `shared` (of the fleet's copy), or why it failed: `timeout`, `connection`, `status`, `too-large`, `unusable`, `roots`, `elsewhere` (another process of the fleet asked, and has no answer either) |
+/// | `buttress_jwt_key_fetches_total` | by `outcome`: `changed`, `unchanged`, `shared` (the fleet's copy was taken), or why it failed: `timeout`, `connection`, `status`, `too-large`, `unusable`, `roots` (the machine has no root certificates), `elsewhere` (another process asked, and has no answer either) |
 /// | `buttress_jwt_keys_age_seconds` | gauge: since the issuer confirmed the keys |
 /// | `buttress_jwt_keys_sought_total` | tokens with an unknown key, by `outcome`: `refreshed`, `unknown`, `away` |
 /// | `buttress_jwt_bad_records_total` | (no label) shared copies that were not understood |
@@ -149,23 +150,27 @@ impl KeyUrl {
         }
     }
 
-    /// How often the keys are asked for; more often if the issuer says so (`Cache-Control: max-age`), and a tenth more rarely by
-    /// chance, so that a fleet does not ask at once. Default: 10 minutes. At least one minute, whatever the issuer says, and at most a day.
+    /// How often the keys are asked for; more often if the issuer says so (`Cache-Control: max-age`), and by chance up to a tenth
+    /// more rarely, so that a fleet does not ask at once. Default: 10 minutes. At least one minute, whatever the issuer says, and
+    /// at most a day.
     ///
-    /// An issuer that withdraws a key is obeyed so much later at most, while it answers.
+    /// While it answers, an issuer that withdraws a key is obeyed so much later at most.
     pub fn refresh(mut self, every: Duration) -> Self {
         self.refresh = every.clamp(LEAST_REFRESH, MOST_REFRESH);
         self
     }
 
     /// How long keys are believed that the issuer does not confirm. Default: 24 hours. At least twice the time of
-    /// [`refresh`](Self::refresh), and at most a year. A key that was stolen and withdrawn is believed so long by those who cannot reach the issuer.
+    /// [`refresh`](Self::refresh), and at most a year.
+    ///
+    /// So long is a key believed that was stolen and withdrawn, where the issuer cannot be reached.
     pub fn keep(mut self, ceiling: Duration) -> Self {
         self.keep = ceiling.min(MOST_KEEP);
         self
     }
 
-    /// How long the issuer may take to answer, from the lookup of its name to the last byte; and a request with an unknown key waits. Default: 5 seconds.
+    /// How long the issuer may take, from the lookup of its name to the last byte of its answer; and how long a request with an
+    /// unknown key waits. Default: 5 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

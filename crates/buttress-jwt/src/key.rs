@@ -6,10 +6,12 @@
 //! | `{prefix}:jwt:v1:{revoked}:about` | hash | the epoch of the stream, and how far it was cleared | for ever |
 //! | `{prefix}:jwt:v1:{revoked}:{mark}` | string | up to which time of issue, and the epoch in which the stream was told | as long as the revocation |
 //! | `{prefix}:jwt:v1:{family}` | hash | one login: digests of its refresh tokens, the last rotation | as long as the refresh token |
+//! | `{prefix}:jwt:v1:{keys}:{url}` | string | what an issuer published at a URL, and when it was asked | as long as keys are believed unconfirmed |
+//! | `{prefix}:jwt:v1:{keys}:{url}:lease` | string | nothing: one process asks the issuer for all | as long as the issuer may take, and two seconds |
 //! | `blacklist:{jti}` | string | nothing, where an old service looks there | as long as the token |
 //!
 //! All that concerns revocation shares one hash tag, so that a script reaches it together; a mark is a digest of kind, issuer and
-//! name, so that neither subjects nor token ids can be read out of Redis.
+//! name, so that neither subjects nor token ids can be read out of Redis. A URL is a digest too: its query may be a secret.
 
 use crate::mark::Mark;
 
@@ -31,4 +33,16 @@ pub(crate) fn mark(prefix: &str, mark: Mark) -> String {
 /// One login.
 pub(crate) fn family(prefix: &str, family: Mark) -> String {
     format!("{prefix}:jwt:v1:{{{}}}", family.hex())
+}
+
+/// What was published at a URL.
+#[cfg(feature = "fetch")]
+pub(crate) fn published(prefix: &str, url: &str) -> String {
+    format!("{prefix}:jwt:v1:{{keys}}:{}", &blake3::hash(url.as_bytes()).to_hex()[..32])
+}
+
+/// Who asks for it.
+#[cfg(feature = "fetch")]
+pub(crate) fn lease_on(published: &str) -> String {
+    format!("{published}:lease")
 }

@@ -27,7 +27,7 @@ pub struct Key {
     /// Not known of an RSA key in a key set that does not say it: then it is the only one of the family that its issuer may use.
     algorithm: Option<Algorithm>,
     family: Family,
-    pub(crate) decoding: DecodingKey,
+    decoding: DecodingKey,
     /// As others may have it, if it came as JSON and is no secret.
     pub(crate) public: Option<Map<String, Value>>,
 }

@@ -49,7 +49,7 @@ pub(crate) struct Disbelieved {
 #[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "only fetched keys can be fetched again"))]
 pub(crate) struct Missing {
     /// Which of the verifier's issuers has it.
-    issuer: usize,
+    pub(crate) issuer: usize,
     pub(crate) kid: Option<String>,
     /// Of the keys that it is not among.
     pub(crate) epoch: u64,
@@ -108,9 +108,9 @@ impl Verifier {
         self.check(token, now).map_err(|disbelieved| disbelieved.fault)
     }
 
-    /// The same where keys are fetched by URL: a token whose key is not known has its issuer asked for its keys, and is tried again.
+    /// The same where keys are fetched by URL: a token whose key is not known has its issuer asked, and is tried again.
     ///
-    /// Waits only for that, and no longer than [`KeyUrl::timeout`](crate::KeyUrl::timeout).
+    /// Waits only for that, and no longer than [`KeyUrl::timeout`](crate::KeyUrl::timeout). The layer does it by itself.
     ///
     /// # Errors
     /// Why the token is not believed; or that the keys of its issuer are not known, which says nothing about the token.
@@ -195,8 +195,8 @@ impl Verifier {
         &self.trusted[token.verified().trusted]
     }
 
-    /// Whether a token that was not believed is to be tried again: if its key was not known and is fetched, the issuer is asked. Returns at once in all
-    /// other cases; see [`KeyUrl`](crate::KeyUrl) for when it waits.
+    /// Whether a token that was not believed is to be tried again: if its key was not known and keys are fetched, the issuer is
+    /// asked. Returns at once in all other cases; [`KeyUrl`](crate::KeyUrl) says when it waits.
     #[cfg(feature = "fetch")]
     pub(crate) async fn find_key(&self, disbelieved: &Disbelieved) -> Found {
         let Some(missing) = &disbelieved.missing else { return Found::Unknown };

@@ -155,12 +155,9 @@ impl Finder {
             Step::Answer(found) => return Err(found),
             Step::Join => Turn::Joined,
             Step::Ask => {
-                state.asked = Some(now);
-                // The task was ended with its runtime: nobody will answer.
-                if self.demands.try_send(Why::Wanted(missing.kid.clone())).is_err() {
-                    return Err(standing(keys, missing));
-                }
-                state.under_way = true;
+                (state.asked, state.under_way) = (Some(now), true);
+                // It fails if the task was ended with its runtime: then there is nothing to wait for either, which ends the wait.
+                drop(self.demands.try_send(Why::Wanted(missing.kid.clone())));
                 Turn::Own
             }
         };
@@ -225,6 +222,21 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_demanded_while_keys_are_asked_for_is_answered_with_them() {
+        let (finder, mut desk) = Finder::new("test".into(), Duration::from_secs(1), Clock::system());
+        let (keys, missing) = (Keys::new([]), Missing { issuer: 0, kid: None, epoch: 0 });
+        let join = || finder.join(&keys, &missing, &digest(None)).map(|(turn, _)| turn);
+        assert_eq!(join(), Ok(Turn::Joined));
+        desk.end(End::Failed, false);
+        assert_eq!((join(), join()), (Ok(Turn::Own), Ok(Turn::Joined)));
+        // In that moment it was time anyhow.
+        desk.begin();
+        desk.end(End::Failed, false);
+        assert_eq!(desk.demands.try_recv().err(), Some(mpsc::error::TryRecvError::Empty));
+        assert_eq!(join(), Err(Found::Away));
+    }
 
     #[test]
     fn names_that_were_not_there_take_no_more_room_than_that() {

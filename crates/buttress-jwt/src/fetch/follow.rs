@@ -126,7 +126,6 @@ impl Follower {
         if age >= self.ceiling && !keys.current().is_empty() {
             tracing::error!(target: "buttress_jwt", url = %self.name, ?age, "keys are too old to be believed");
             keys.replace([]);
-            self.last = None;
             self.due = self.due.min(now + COOL_DOWN);
         }
         Some(())
@@ -201,16 +200,19 @@ impl Follower {
 
     /// Whether a copy has a key that is not known here.
     fn is_in(&self, copy: &Published, kid: Option<&str>) -> bool {
-        let is_known = self.last.as_ref().is_some_and(|(body, _)| *body == copy.body);
-        !is_known && copy.keys().is_ok_and(|keys| may_have(&keys, kid))
+        !self.is_known(copy) && copy.keys().is_ok_and(|keys| may_have(&keys, kid))
+    }
+
+    /// Whether it is what the keys were made of, word for word: then it need not be read.
+    fn is_known(&self, published: &Published) -> bool {
+        let epoch = self.keys.upgrade().map(|keys| keys.current().epoch);
+        self.last.as_ref().is_some_and(|(body, since)| *body == published.body && Some(*since) == epoch)
     }
 
     /// Takes what was published. Answers whether a key changed.
     fn adopt(&mut self, published: &Published) -> Result<bool, Trouble> {
         let Some(keys) = self.keys.upgrade() else { return Ok(false) };
-        let epoch = keys.current().epoch;
-        let is_known = self.last.as_ref().is_some_and(|(body, since)| *body == published.body && *since == epoch);
-        let changed = !is_known && keys.update(published.keys().map_err(Trouble::Unusable)?);
+        let changed = !self.is_known(published) && keys.update(published.keys().map_err(Trouble::Unusable)?);
         self.last = Some((published.body.clone(), keys.current().epoch));
         self.fetched = Some(published.fetched);
         let lifetime = policy::lifetime(published.max_age, self.refresh);

@@ -10,6 +10,7 @@ use metrics::counter;
 use tokio::time::{Instant, sleep};
 
 use super::published::Published;
+use crate::key;
 
 /// One key set in Redis.
 pub(super) struct Share {
@@ -43,8 +44,8 @@ const LOOK: Duration = Duration::from_millis(50);
 impl Share {
     /// Key sets have any size, so they travel on the connection for large values.
     pub(super) fn new(redis: &Redis, prefix: &str, url: &str, timeout: Duration, keep: Duration) -> Self {
-        let (copy, lease) = names(prefix, url);
-        Self { redis: redis.bodies(), copy, lease, lease_life: timeout + MARGIN, keep }
+        let copy = key::published(prefix, url);
+        Self { redis: redis.bodies(), lease: key::lease_on(&copy), copy, lease_life: timeout + MARGIN, keep }
     }
 
     /// The copy, if there is one that is understood.
@@ -96,12 +97,4 @@ impl fmt::Debug for Share {
 /// The wire counts it, and warns when Redis is away.
 fn note(error: &Error) {
     tracing::debug!(target: "buttress_jwt", %error, "keys are not shared");
-}
-
-/// The keys of the copy and of the lease, on one node of a cluster. A digest, because a URL's query may be a secret.
-fn names(prefix: &str, url: &str) -> (String, String) {
-    let digest = blake3::hash(url.as_bytes()).to_hex();
-    let copy = format!("{prefix}:jwt:v1:{{keys}}:{}", &digest[..32]);
-    let lease = format!("{copy}:lease");
-    (copy, lease)
 }

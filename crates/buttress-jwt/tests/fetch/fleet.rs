@@ -1,10 +1,11 @@
 //! Several processes that share their keys through one Redis.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use buttress_core::ManualClock;
-use buttress_redis::{Mode, Redis};
-use buttress_tests::{Counters, RedisServer, Reply};
+use buttress_redis::{Mode, Redis, seal};
+use buttress_tests::{Answer, Counters, FakeRedis, RedisServer, Reply};
 use tokio::task::JoinSet;
 
 use crate::bed::{AWAY, Service, UNKNOWN, eventually, hand};
@@ -72,6 +73,23 @@ async fn names_that_nobody_has_are_asked_for_once_by_a_fleet_at_once() {
 }
 
 #[tokio::test]
+async fn what_the_fleet_asked_for_a_moment_ago_proves_nothing_for_long() {
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    let (issuer, redis, hand) = (Issuer::start(&[&old]).await, RedisServer::start(), hand());
+    let fleet = fleet(2, &issuer, &redis, &hand);
+    ready(&fleet).await;
+    hand.advance(Duration::from_secs(60));
+    assert_eq!(fleet[0].ask(&new.token(hand.clock().now())).await, UNKNOWN);
+    issuer.publish(&[&old, &new]);
+    hand.advance(Duration::from_secs(20));
+    assert_eq!(fleet[1].ask(&new.token(hand.clock().now())).await, UNKNOWN); // the fleet has asked enough
+    assert_eq!(issuer.asked(), 2);
+    hand.advance(Duration::from_secs(30));
+    assert_eq!(fleet[1].ask(&new.token(hand.clock().now())).await, Ok(()));
+    assert_eq!(issuer.asked(), 3);
+}
+
+#[tokio::test]
 async fn who_starts_while_the_issuer_is_away_takes_the_copy_of_the_others() {
     let signer = Signer::new("known");
     let (issuer, redis, hand) = (Issuer::start(&[&signer]).await, RedisServer::start(), hand());
@@ -133,6 +151,27 @@ async fn a_process_that_died_while_it_asked_is_waited_for_and_no_longer() {
 }
 
 #[tokio::test]
+async fn who_gets_the_lease_looks_whether_somebody_was_quicker() {
+    let (signer, issuer) = (Signer::new("known"), Issuer::away(&[]));
+    let copy = [head(1, at(1_764_000_000)), set([signer.jwk()]).into_bytes()].concat();
+    let is_leased = AtomicBool::new(false);
+    // Where there is no copy until one has the lease on it.
+    let redis = FakeRedis::start(move |command| {
+        if command.name() == "SET" && command.arg(1).ends_with(b":lease") {
+            is_leased.store(true, Ordering::SeqCst);
+        }
+        (command.name() == "GET" && is_leased.load(Ordering::SeqCst)).then(|| {
+            let sealed = seal(command.arg(1), &copy).unwrap();
+            Answer::Say([format!("${}\r\n", sealed.len()).as_bytes(), &sealed, b"\r\n"].concat())
+        })
+    })
+    .await;
+    let patient = Redis::options().body_deadline(Duration::from_secs(5)).connect(&redis.url()).unwrap();
+    let service = Service::new(issuer.url().redis(patient, "test"));
+    assert_eq!(service.ask(&signer.token(service.now())).await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_copy_that_is_not_understood_is_none() {
     let signer = Signer::new("known");
     let (issuer, redis, hand) = (Issuer::start(&[&signer]).await, RedisServer::start(), hand());
@@ -143,8 +182,6 @@ async fn a_copy_that_is_not_understood_is_none() {
 
     let (name, wire) = (keys_of(&redis).remove(0), connect(&redis));
     let counters = Counters::install();
-    let at = |seconds: u64| (seconds * 1000).to_le_bytes();
-    let head = |version: u8, at: [u8; 8]| [&[0xB7, b'k', version][..], &at, &[0xff; 8]].concat();
     let keys = set([Signer::new("known").jwk()]).into_bytes(); // not the issuer's
     for (what, record, is_counted) in [
         ("another version", [head(2, at(1_764_000_000)), keys.clone()].concat(), true),
@@ -164,6 +201,15 @@ async fn a_copy_that_is_not_understood_is_none() {
     assert_eq!(redis.cli(&["SET", &name, "{}"]).text(), "OK");
     let service = member(&issuer, &redis, &hand);
     assert_eq!(service.ask(&signer.token(service.now())).await, Ok(()));
+}
+
+/// What stands in front of a key set: the version, when it was fetched, and that the issuer did not say for how long.
+fn head(version: u8, at: [u8; 8]) -> Vec<u8> {
+    [&[0xB7, b'k', version][..], &at, &[0xff; 8]].concat()
+}
+
+fn at(seconds: u64) -> [u8; 8] {
+    (seconds * 1000).to_le_bytes()
 }
 
 fn keys_of(redis: &RedisServer) -> Vec<String> {

@@ -6,5 +6,6 @@ mod signer;
 
 mod answers;
 mod fleet;
+mod layer;
 mod outages;
 mod rollover;

@@ -1,5 +1,6 @@
 //! The issuer is away, hangs, or comes back.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use buttress_jwt::Keys;
@@ -11,6 +12,7 @@ use crate::issuer::Issuer;
 use crate::signer::Signer;
 
 const HOUR: u64 = 60 * 60;
+const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
 
 #[tokio::test]
 async fn without_any_key_nothing_is_said_about_a_token() {
@@ -36,6 +38,41 @@ async fn whoever_comes_before_the_first_answer_waits_for_it() {
     let service = Service::new(issuer.url());
     assert_eq!(service.ask(&signer.token(service.now())).await, Ok(()));
     assert_eq!(issuer.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_shared_by_all_who_wait_for_it() {
+    let signer = Signer::new("known");
+    let issuer = Issuer::start(&[&signer]).await;
+    let service = Service::ready(issuer.url()).await;
+    issuer.say(BROKEN);
+    let allowed = issuer.hesitate();
+    service.advance(11 * 60);
+    eventually("the issuer is asked because it is time", || issuer.asked() == 2).await;
+    let token = signer.token_naming("unknown", "", service.now());
+    let mut waiting = pin!(async { tokio::join!(service.ask(&token), service.ask(&token), service.ask(&token)) });
+    assert!(timeout(Duration::ZERO, &mut waiting).await.is_err());
+    allowed.notify_one();
+    assert_eq!(waiting.await, (UNKNOWN, UNKNOWN, UNKNOWN));
+    assert_eq!(issuer.asked(), 2);
+}
+
+#[tokio::test]
+async fn an_issuer_that_comes_back_is_noticed_also_where_nobody_asks() {
+    let signer = Signer::new("known");
+    let issuer = Issuer::start(&[&signer]).await;
+    let service = Service::ready(issuer.url().keep(Duration::from_secs(9_000))).await;
+    issuer.say(BROKEN);
+    // Eleven failures, until it is asked every ten minutes only.
+    for _ in 1..=11 {
+        service.advance(800);
+        assert_eq!(service.ask(&signer.token_naming("unknown", "", service.now())).await, UNKNOWN);
+    }
+    service.advance(200);
+    eventually("the keys are let go", || !service.is_ready()).await;
+    issuer.publish(&[&signer]);
+    service.advance(30);
+    eventually("there are keys", || service.is_ready()).await;
 }
 
 #[tokio::test]
@@ -70,7 +107,7 @@ async fn the_last_good_keys_serve_for_a_day_and_no_longer() {
 async fn an_issuer_that_hangs_costs_only_those_with_unknown_keys() {
     let (signer, late) = (Signer::new("known"), Signer::new("late"));
     let issuer = Issuer::start(&[&signer]).await;
-    let service = Service::ready(issuer.url().timeout(Duration::from_secs(2))).await;
+    let service = Service::ready(issuer.url().timeout(Duration::from_secs(4))).await;
     issuer.hang();
     let (known, unknown) = (signer.token(service.now()), late.token(service.now()));
     let waiting = tokio::spawn({
@@ -81,7 +118,8 @@ async fn an_issuer_that_hangs_costs_only_those_with_unknown_keys() {
     assert_eq!(timeout(Duration::ZERO, service.ask(&known)).await, Ok(Ok(()))); // without a wait of any kind
     assert_eq!(timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap(), UNKNOWN);
 
-    // Its silence is not taken for an answer: once it speaks, the name is looked for again.
+    // Its silence is not taken for an answer: once it was given up and speaks, the name is looked for again.
+    assert_eq!(service.ask(&late.token(service.now())).await, UNKNOWN);
     issuer.publish(&[&signer, &late]);
     service.advance(31);
     assert_eq!(service.ask(&late.token(service.now())).await, Ok(()));

@@ -33,10 +33,19 @@ impl Signer {
 
     /// The same with another name for its key, and further members in the header.
     pub(crate) fn token_naming(&self, kid: &str, members: &str, now: SystemTime) -> String {
+        self.sign(&format!(r#"{{"alg":"ES256","kid":"{kid}"{members}}}"#), now)
+    }
+
+    /// The same without a name for its key.
+    pub(crate) fn nameless_token(&self, now: SystemTime) -> String {
+        self.sign(r#"{"alg":"ES256"}"#, now)
+    }
+
+    fn sign(&self, header: &str, now: SystemTime) -> String {
         let end = now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 3600;
-        let part = |json: String| BASE64URL_NOPAD.encode(json.as_bytes());
-        let header = part(format!(r#"{{"alg":"ES256","kid":"{kid}"{members}}}"#));
-        let message = format!("{header}.{}", part(format!(r#"{{"iss":"https://issuer","aud":"us","exp":{end}}}"#)));
+        let part = |json: &str| BASE64URL_NOPAD.encode(json.as_bytes());
+        let claims = format!(r#"{{"iss":"https://issuer","aud":"us","exp":{end}}}"#);
+        let message = format!("{}.{}", part(header), part(&claims));
         let key = EncodingKey::from_ec_der(self.key.serialized_der());
         let signer = (DEFAULT_PROVIDER.signer_factory)(&Algorithm::ES256, &key).unwrap();
         format!("{message}.{}", BASE64URL_NOPAD.encode(&signer.try_sign(message.as_bytes()).unwrap()))
