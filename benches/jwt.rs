@@ -52,9 +52,24 @@ fn contests() -> [Contest; 4] {
     let secret = (secret, Key::secret(Algorithm::HS256, SECRET).expect("a secret").named("k"));
     [
         (Algorithm::HS256, Theirs::HS256, secret, DecodingKey::from_secret(SECRET)),
-        (Algorithm::RS256, Theirs::RS256, pem(Algorithm::RS256, RSA), DecodingKey::from_rsa_pem(RSA.1.as_bytes()).expect("PEM")),
-        (Algorithm::ES256, Theirs::ES256, pem(Algorithm::ES256, ES256), DecodingKey::from_ec_pem(ES256.1.as_bytes()).expect("PEM")),
-        (Algorithm::EdDSA, Theirs::EdDSA, pem(Algorithm::EdDSA, ED25519), DecodingKey::from_ed_pem(ED25519.1.as_bytes()).expect("PEM")),
+        (
+            Algorithm::RS256,
+            Theirs::RS256,
+            pem(Algorithm::RS256, RSA),
+            DecodingKey::from_rsa_pem(RSA.1.as_bytes()).expect("PEM"),
+        ),
+        (
+            Algorithm::ES256,
+            Theirs::ES256,
+            pem(Algorithm::ES256, ES256),
+            DecodingKey::from_ec_pem(ES256.1.as_bytes()).expect("PEM"),
+        ),
+        (
+            Algorithm::EdDSA,
+            Theirs::EdDSA,
+            pem(Algorithm::EdDSA, ED25519),
+            DecodingKey::from_ed_pem(ED25519.1.as_bytes()).expect("PEM"),
+        ),
     ]
     .map(|(algorithm, theirs, (signing, key), decoding)| {
         let mut validation = Validation::new(theirs);
@@ -90,13 +105,19 @@ impl Contest {
         let mut times = [const { Vec::new() }; 4];
         let count = if name == Algorithm::HS256 { 20_000 } else { 3_000 };
         for _ in 0..=rounds {
-            times[0].push(time(count, || drop(black_box(decode::<Value>(&token, &self.theirs, &self.validation).expect("good")))));
+            times[0].push(time(count, || {
+                drop(black_box(decode::<Value>(&token, &self.theirs, &self.validation).expect("good")))
+            }));
             times[1].push(time(count, || drop(black_box(first.verify(&token, clock.now()).expect("good")))));
             times[2].push(time(20_000, || ask(true)));
             times[3].push(time(20_000, || ask(false)));
         }
         let [decode, first, guarded, bare] = times.map(|times| median(&times[1..]));
-        println!("{name}: {} bytes; decode {decode:.0} ns, first sight {first:.0} ns, repeated through the layer {:.0} ns", token.len(), guarded - bare);
+        println!(
+            "{name}: {} bytes; decode {decode:.0} ns, first sight {first:.0} ns, repeated through the layer {:.0} ns",
+            token.len(),
+            guarded - bare
+        );
         let most = if name == Algorithm::HS256 { Target::AtMost(1.0) } else { Target::None };
         claim(&format!("{name} seen first, of jsonwebtoken's decode"), most, first / decode, "×");
         let most = match name {

@@ -1,5 +1,7 @@
 //! One request's way: find the token, believe it, ask whether it was revoked, ask the rule.
 
+use std::time::SystemTime;
+
 use http::Method;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::request::Parts;
@@ -12,7 +14,7 @@ use crate::layer::Settings;
 use crate::reason::Reason;
 use crate::revocations::{Known, Standing};
 use crate::rule::{self, Need};
-use crate::source::Place;
+use crate::source::{Place, is_token};
 use crate::token::Token;
 use crate::verifier::Disbelieved;
 
@@ -71,12 +73,14 @@ impl Settings {
         if need == Need::Open {
             return Verdict::Pass(Pass::Open);
         }
+        let now = self.revocations.clock().now();
         match self.sources.find(parts) {
             Err(reason) => Verdict::Refuse(reason, Some(rule)),
             Ok(None) if need == Need::Optional => Verdict::Pass(Pass::Anonymous),
             Ok(None) => Verdict::Refuse(Reason::NoToken, Some(rule)),
-            Ok(Some((place, token))) => match self.verifier.check(token, self.revocations.clock().now()) {
-                Ok(token) => self.on_believed(parts, rule, place, token),
+            Ok(Some((place, token))) => match self.verifier.check(token, now) {
+                Ok(token) => self.on_believed(parts, rule, place, token, now),
+                Err(_) if !is_token(token) => Verdict::Refuse(Reason::Malformed, Some(rule)),
                 Err(disbelieved) if disbelieved.can_be_mended() => {
                     let question = Question::Key(token.to_owned(), disbelieved);
                     Verdict::Wait(Wait { rule, place, question })
@@ -89,34 +93,35 @@ impl Settings {
     /// The verdict when those have answered who had to be asked.
     pub(crate) async fn resume(&self, parts: &Parts, wait: Wait) -> Verdict {
         let Wait { rule, place, question } = wait;
+        let now = self.revocations.clock().now();
         let token = match question {
             Question::Standing(token) => token,
             Question::Key(text, disbelieved) => match self.with_new_keys(&text, &disbelieved).await {
                 Err(reason) => return Verdict::Refuse(reason, Some(rule)),
-                Ok(token) => match self.on_believed(parts, rule, place, token) {
+                Ok(token) => match self.on_believed(parts, rule, place, token, now) {
                     Verdict::Wait(Wait { question: Question::Standing(token), .. }) => token,
                     verdict => return verdict,
                 },
             },
         };
-        let now = millis(self.revocations.clock().now());
-        let standing = self.revocations.shared.ask(&token, now).await;
-        self.on_standing(rule, place, token, standing)
+        let now = self.revocations.clock().now();
+        let standing = self.revocations.shared.ask(&token, millis(now)).await;
+        self.on_standing(rule, place, token, standing, now)
     }
 
-    fn on_believed(&self, parts: &Parts, rule: usize, place: Place, token: Token) -> Verdict {
+    fn on_believed(&self, parts: &Parts, rule: usize, place: Place, token: Token, now: SystemTime) -> Verdict {
         if place == Place::Cookie
             && let Err(reason) = self.csrf.check(parts, &token)
         {
             return Verdict::Refuse(reason, Some(rule));
         }
-        match self.revocations.shared.known(&token, millis(self.revocations.clock().now())) {
-            Known::Standing(standing) => self.on_standing(rule, place, token, standing),
+        match self.revocations.shared.known(&token, millis(now)) {
+            Known::Standing(standing) => self.on_standing(rule, place, token, standing, now),
             Known::Ask => Verdict::Wait(Wait { rule, place, question: Question::Standing(token) }),
         }
     }
 
-    fn on_standing(&self, rule: usize, place: Place, token: Token, standing: Standing) -> Verdict {
+    fn on_standing(&self, rule: usize, place: Place, token: Token, standing: Standing, now: SystemTime) -> Verdict {
         let refuse = |reason| Verdict::Refuse(reason, Some(rule));
         match standing {
             Standing::Revoked(kind) => return refuse(Reason::Revoked(kind)),
@@ -124,7 +129,7 @@ impl Settings {
             Standing::Unknown | Standing::Good => {}
         }
         let roles = &self.verifier.trusted(&token).roles;
-        match self.rules[rule].permits(&token, roles, self.revocations.clock().now()) {
+        match self.rules[rule].permits(&token, roles, now) {
             Ok(()) => Verdict::Admit(place, token),
             Err(reason) => refuse(reason),
         }

@@ -72,13 +72,16 @@ impl Kind {
 impl Mark {
     /// The mark of a name of this kind under an issuer. Names of two issuers, or of two kinds, have nothing to do with each other.
     pub(crate) fn of(kind: Kind, issuer: &str, name: &str) -> Self {
-        let mut hasher = blake3::Hasher::new();
         // The length keeps issuer and name apart; kind and version stand first.
-        hasher.update(&[1, kind.byte()]).update(&(issuer.len() as u64).to_le_bytes());
-        hasher.update(issuer.as_bytes()).update(name.as_bytes());
-        let mut mark = [0; 16];
-        hasher.finalize_xof().fill(&mut mark);
-        Self(mark)
+        let length = (issuer.len() as u64).to_le_bytes();
+        let text = [&[1, kind.byte()], &length[..], issuer.as_bytes(), name.as_bytes()].concat();
+        let digest = blake3::hash(&text);
+        Self(std::array::from_fn(|at| digest.as_bytes()[at]))
+    }
+
+    /// The mark of a token without `jti`, by what was signed: not by its signature, of which ECDSA has two.
+    pub(crate) fn unnamed(claims: &Claims, signed: &str) -> Option<Self> {
+        claims.id().is_none().then(|| Self::of(Kind::Token, claims.issuer(), &format!("\0{signed}")))
     }
 
     pub(crate) fn everything() -> Self {
@@ -94,23 +97,18 @@ impl Mark {
 // === impl Marks ===
 
 impl Marks {
-    /// The marks of a believed token. One without `jti` is known by what was signed: not by its signature, of which ECDSA has two.
-    pub(crate) fn of(claims: &Claims, kid: Option<&str>, signed: &str) -> Self {
+    /// The marks of a believed token; `unnamed` of one that has no `jti`.
+    pub(crate) fn of(claims: &Claims, kid: Option<&str>, unnamed: Option<Mark>) -> Self {
         let issuer = claims.issuer();
         let mark = |kind, name: Option<&str>| name.map(|name| Mark::of(kind, issuer, name));
         Self {
-            token: claims.id().map_or_else(|| Self::unnamed(issuer, signed), |id| Mark::of(Kind::Token, issuer, id)),
+            token: unnamed.unwrap_or_else(|| Mark::of(Kind::Token, issuer, claims.id().unwrap_or_default())),
             session: mark(Kind::Session, claims.session()),
             subject: mark(Kind::Subject, claims.subject()),
             client: mark(Kind::Client, claims.client()),
             key: mark(Kind::Key, kid),
             issuer: Mark::of(Kind::Issuer, issuer, ""),
         }
-    }
-
-    /// No `jti` begins with a zero byte, since JSON has it escaped and this is not.
-    fn unnamed(issuer: &str, signed: &str) -> Mark {
-        Mark::of(Kind::Token, issuer, &format!("\0{signed}"))
     }
 
     /// All of them, the most special first.

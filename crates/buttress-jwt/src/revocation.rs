@@ -60,13 +60,13 @@ impl Revocation {
         Self {
             until: Some(verified.until),
             id: token.claims().id().map(str::to_owned),
-            ..Self::all(Kind::Token, verified.marks.token)
+            ..Self::all(Kind::Token, token.marks().token)
         }
     }
 
     /// The login that this token comes from, with all its tokens; the token alone if it does not name one.
     pub fn login_of(token: &Token) -> Self {
-        match token.verified().marks.session {
+        match token.marks().session {
             Some(session) => Self { id: token.claims().id().map(str::to_owned), ..Self::all(Kind::Session, session) },
             None => Self::token(token),
         }

@@ -60,7 +60,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Reason> {
     match field.split_at_checked(6) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") => {
             let token = rest.strip_prefix(b" ").map(|rest| rest.trim_ascii_start()).ok_or(Reason::Malformed)?;
-            text(token).filter(|token| is_token(token)).map(Some).ok_or(Reason::Malformed)
+            text(token).filter(|token| !token.is_empty()).map(Some).ok_or(Reason::Malformed)
         }
         _ => Ok(None),
     }
@@ -76,7 +76,7 @@ fn in_cookie<'a>(headers: &'a HeaderMap, name: &'a str) -> Result<Option<&'a str
     if first.is_empty() {
         return Ok(None);
     }
-    text(first).filter(|token| is_token(token)).map(Some).ok_or(Reason::Malformed)
+    text(first).map(Some).ok_or(Reason::Malformed)
 }
 
 fn in_query<'a>(query: Option<&'a str>, name: &str) -> Result<Option<&'a str>, Reason> {
@@ -84,7 +84,7 @@ fn in_query<'a>(query: Option<&'a str>, name: &str) -> Result<Option<&'a str>, R
     let mut values = std::iter::from_fn(|| values.find(|(key, _)| *key == name)).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (None | Some(""), None) => Ok(None),
-        (Some(token), None) => Some(token).filter(|token| is_token(token)).map(Some).ok_or(Reason::Malformed),
+        (Some(token), None) => Ok(Some(token)),
         _ => Err(Reason::SeveralTokens),
     }
 }
@@ -104,8 +104,9 @@ fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Nothing but the letters of RFC 6750's `b64token`: no second credential behind a comma, no tab.
-fn is_token(text: &str) -> bool {
+/// Nothing but the letters of RFC 6750's `b64token`: no second credential behind a comma, no tab. Asked only of what is not believed, to tell what is
+/// wrong with it: one that is believed has no others.
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
 }
 
@@ -138,9 +139,6 @@ mod tests {
             ("/", &[(auth, "Bearer")], Err(Reason::Malformed)),
             ("/", &[(auth, "Bearer ")], Err(Reason::Malformed)),
             ("/", &[(auth, "Bearer\ta.b.c")], Err(Reason::Malformed)),
-            ("/", &[(auth, "Bearer a.b.c, Bearer d.e.f")], Err(Reason::Malformed)),
-            ("/", &[(auth, "Bearer a.b.c d")], Err(Reason::Malformed)),
-            ("/", &[(auth, "Bearer {\"payload\":1}")], Err(Reason::Malformed)),
             ("/", &[(auth, "Bearer a"), (auth, "Bearer a")], Err(Reason::SeveralTokens)),
             ("/", &[(auth, "Bearer a"), (auth, "Basic b")], Err(Reason::SeveralTokens)),
             ("/", &[(auth, "Bearer a"), ("cookie", "__Host-t=a")], Err(Reason::SeveralTokens)),
@@ -150,11 +148,25 @@ mod tests {
             ("/", &[("cookie", "__Host-t=a; __Host-t=b")], Err(Reason::SeveralTokens)),
             ("/", &[("cookie", "__Host-t=a"), ("cookie", "__Host-t=b")], Err(Reason::SeveralTokens)),
             ("/", &[("cookie", "__Host-t=; __Host-t=b")], Err(Reason::SeveralTokens)),
-            ("/", &[("cookie", "__Host-t=\"a\"")], Err(Reason::Malformed)),
         ] {
             let expected =
                 expected.map(|found: Option<(Place, &str)>| found.map(|(place, token)| (place, token.to_owned())));
             assert_eq!(find(target, fields), expected, "{target} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_has_no_other_letters() {
+        for (text, expected) in [
+            ("a.b-c_d~e+f/g=", true),
+            ("", false),
+            ("a.b.c, Bearer d.e.f", false),
+            ("a.b.c d", false),
+            ("{\"payload\":1}", false),
+            ("\"a\"", false),
+            ("a\tb", false),
+        ] {
+            assert_eq!(is_token(text), expected, "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use buttress_redis::{Consumer, Error, Redis, Reply, Script, StreamId};
 use bytes::Bytes;
 
 use crate::key;
-use crate::mark::{Kind, Marks};
+use crate::mark::Kind;
 use crate::revocation::Entry;
 use crate::token::Token;
 
@@ -108,7 +108,7 @@ impl Stream {
 
     /// Asks Redis whether a token was revoked; none if this is not the stream of that epoch, so that its silence says nothing.
     pub(crate) async fn look_up(&self, token: &Token, epoch: Option<&Epoch>) -> Result<Option<Option<Kind>>, Error> {
-        let marks: &Marks = &token.verified().marks;
+        let marks = token.marks();
         let names = marks.iter().map(|(_, mark)| key::mark(&self.prefix, mark));
         let keys: Vec<_> = std::iter::once(key::about(&self.prefix)).chain(names).collect();
         let mut parts = self.redis.run(&LOOKUP, &keys, &[]).await?.into_list().unwrap_or_default().into_iter();

@@ -1,14 +1,14 @@
 //! A token that was verified.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
-use crate::mark::Marks;
+use crate::mark::{Mark, Marks};
 
 /// A token that was verified, as handlers find it in the request's extensions. Cheap to clone.
 ///
@@ -32,7 +32,10 @@ pub(crate) struct Verified {
     pub(crate) claims: Claims,
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: Option<String>,
-    pub(crate) marks: Marks,
+    /// Made when somebody asks what it can be revoked by.
+    pub(crate) marks: OnceLock<Marks>,
+    /// By what a token is known that has no name.
+    pub(crate) unnamed: Option<Mark>,
     /// Which of the verifier's issuers.
     pub(crate) trusted: usize,
     /// Of the keys that it was verified with.
@@ -75,6 +78,11 @@ impl Token {
             Some(value) => value.as_f64().is_some_and(|until| until * 1000.0 >= crate::claims::millis(now) as f64),
             None => false,
         }
+    }
+
+    /// What it can be revoked by. Costs a digest each, once.
+    pub(crate) fn marks(&self) -> &Marks {
+        self.0.marks.get_or_init(|| Marks::of(&self.0.claims, self.kid(), self.0.unnamed))
     }
 
     pub(crate) fn verified(&self) -> &Verified {

@@ -1,7 +1,7 @@
 //! The verifier: parse, find the issuer and the key, check the signature, check the claims.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use crate::claims::{self, Claims};
@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::fetch::{Found, Unverified};
 use crate::header::Header;
 use crate::json;
-use crate::mark::Marks;
+use crate::mark::Mark;
 use crate::policy;
 use crate::remembered::{Digest, Remembered};
 use crate::token::{Token, Verified};
@@ -180,7 +180,8 @@ impl Verifier {
         policy::on_claims(&claims, trusted)?;
         policy::on_time(&claims, trusted, now)?;
         Ok(Token::new(Verified {
-            marks: Marks::of(&claims, kid, compact.signed),
+            marks: OnceLock::new(),
+            unnamed: Mark::unnamed(&claims, compact.signed),
             until: claims.expires.unwrap_or_default().saturating_add(claims::whole_millis(trusted.skew)),
             claims,
             algorithm: header.algorithm,
