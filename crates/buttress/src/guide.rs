@@ -1,7 +1,7 @@
 //! What to know before it runs in production.
 //!
 //! Nothing is in here but text: [`stack`] on composition, [`caching`] on what is stored, [`purging`] on taking it back,
-//! [`memoizing`] on results of functions, [`assets`] on static files, [`operation`] on Redis.
+//! [`memoizing`] on results of functions, [`assets`] on static files, [`tokens`] on who is calling, [`operation`] on Redis.
 
 pub mod stack {
     //! Where the layers stand.
@@ -10,7 +10,8 @@ pub mod stack {
     //! first and the response last. From the outside in:
     //!
     //! 1. **What must see every request**: tracing, limits on connections and bodies, TLS.
-    //! 2. **What may refuse**: authentication. Inside it the cache never shows a response to somebody who may not ask.
+    //! 2. **What may refuse**: authentication, `JwtLayer`. Inside it the cache never shows a response to somebody who may not ask. It takes the token
+    //!    out of the request and leaves the word [`Identified`](crate::core::Identified), so that a cache inside treats the answer as one person's.
     //! 3. **The response cache**. A hit ends here.
     //! 4. **What changes the response for one client**, if it must stand inside, has to say so: `Vary` for what depends on a
     //!    request field, `private` or `no-store` for what is one visitor's own. Compression may stand inside (an entry for each
@@ -239,6 +240,55 @@ pub mod assets {
     //! | a container or Nix | nothing: that all files carry one time is noticed |
     //!
     //! Where Redis is away nothing changes: this layer has nothing there.
+}
+
+pub mod tokens {
+    //! Who is calling, and moving there from somewhere else.
+    //!
+    //! ```
+    //! # #[cfg(feature = "jwt")] {
+    //! use buttress::jwt::{Algorithm, JwtLayer, Key, Keys, Revocations, TrustedIssuer, Verifier};
+    //!
+    //! # fn guard(public_key: &[u8]) -> Result<JwtLayer, Box<dyn std::error::Error>> {
+    //! let keys = Keys::new([Key::pem(Algorithm::RS256, public_key)?]);
+    //! let issuer = TrustedIssuer::new("https://accounts.example", "https://api.example", [Algorithm::RS256], keys);
+    //! let guard = JwtLayer::new(Verifier::new([issuer])?, Revocations::embedded());
+    //! # Ok(guard) }
+    //! # }
+    //! ```
+    //!
+    //! **What to set.** Issuer, audience and algorithms are the three things that a token is checked against, and none has a default. Keep access
+    //! tokens short (a quarter of an hour): then a lost one does little harm, and the refresh token, which goes to one place only, is exchanged each
+    //! time. For browsers use cookies: scripts cannot read them, and the word in `x-csrf-token` tells the own page from a foreign one. For programs
+    //! use `Authorization`.
+    //!
+    //! **What is told to whom.** Handlers find `Token` in the extensions, or their own type with `JwtLayer::claims`. A service behind a proxy is told in
+    //! fields (`JwtLayer::identity`), which are taken out of what clients send, in every spelling. The token itself goes no further.
+    //!
+    //! **What happens when Redis is away.** Every process knows all revocations, and as of when. For `max_staleness` (1 s) it goes on; then each
+    //! token is asked for in Redis; then the answer is 503 with `Retry-After`: 401 would have clients throw away good tokens. `Outage::Open` admits
+    //! instead. What was revoked meanwhile holds where it was revoked, and is told when Redis is back.
+    //!
+    //! | Redis | tokens that were revoked | others | `revoke` | login, refresh |
+    //! |---|---|---|---|---|
+    //! | there | refused | admitted, in memory | told to all in milliseconds | |
+    //! | hangs, restarts, is cut off | refused, wherever it was heard | admitted for `max_staleness`, then 503 | an error; holds here, told later | 503 |
+    //! | was flushed, or failed over to a replica that lagged | refused, wherever it was heard | 503 until the processes have told again what they know, about half of `max_staleness` | told to all | log in again |
+    //! | evicts keys | refused, wherever it was heard; told again when a loss is noticed | | an error log at start | |
+    //!
+    //! # Moving from flask-jwt-extended
+    //!
+    //! While both run they share the secret, the cookies and the list of what was logged out: `Issuer::flask` makes tokens as that does,
+    //! `TokenCookies::flask` names the cookies, and `RevocationsOptions::blacklist` reads and writes the keys (`blacklist:<jti>`) that its documentation
+    //! has in `token_in_blocklist_loader`. Each request asks Redis once for that long; without it none does.
+    //!
+    //! | there | here |
+    //! |---|---|
+    //! | 422 for a malformed token, no `WWW-Authenticate` | 400 or 401 by RFC 6750 |
+    //! | `JWT_COOKIE_SECURE` off, `SameSite` unset | `Secure`, `Lax`; `dangerous_plain_http` for development |
+    //! | any secret | 32 random bytes at least; `dangerous_weak_secret` until it is replaced |
+    //! | a refresh token is good for a month of refreshes | it is exchanged each time, and a copy ends the login |
+    //! | the callback asks Redis for each request | memory |
 }
 
 pub mod operation {
