@@ -98,7 +98,7 @@ fn every_line_to_try_does_what_it_says() {
     let gateway = Gateway::start(&[]);
     let page = gateway.get("/", "").text().replace("a.example", &gateway.address.to_string());
     let commands: Vec<_> = page.lines().filter(|line| line.contains("curl")).collect();
-    let expected: [(&str, &[&str]); 12] = [
+    let expected: [(&str, &[&str]); 16] = [
         ("/products/1", &["200 OK", "fwd=uri-miss", "{\"id\":1,\"made\":1,"]),
         ("If-None-Match", &["304 Not Modified", "Buttress; hit"]),
         ("-X POST", &["\"made\":1,\"price\":12}", "200 OK", "fwd=", "\"made\":2,\"price\":13}"]),
@@ -110,12 +110,18 @@ fn every_line_to_try_does_what_it_says() {
         ("/flaky", &["fwd=uri-miss", "answer number 1", "200 OK", "age: ", "fwd-status=503", "answer number 1"]),
         ("/private", &["visit number 1", "visit number 2"]),
         ("only-if-cached", &["504 Gateway Timeout"]),
+        ("/account", &["401 Unauthorized", "www-authenticate: Bearer\r\n"]),
+        ("/auth/login", &["200 OK", "the account of ada"]),
+        ("/auth/refresh", &["200 OK", "__Secure-refresh_token=ey", "; Path=/auth; Secure; HttpOnly"]),
+        ("/auth/logout", &["204 No Content", "Max-Age=0", "401 Unauthorized", "invalid_token"]),
         ("/products/1001", &["404 Not Found", "fwd=uri-miss", "404 Not Found", "Buttress; hit"]),
     ];
     assert_eq!(commands.len(), expected.len());
+    let dir = tempfile::tempdir().expect("a place for the jar");
     for (command, (mark, parts)) in commands.into_iter().zip(expected) {
         assert!(command.contains(mark), "{mark} is not in {command}");
-        let output = Command::new("sh").args(["-c", command]).output().expect("sh and curl are there");
+        let output =
+            Command::new("sh").args(["-c", command]).current_dir(dir.path()).output().expect("sh and curl are there");
         let text = String::from_utf8_lossy(&output.stdout);
         let mut rest = &*text;
         for part in parts {

@@ -9,5 +9,6 @@ mod life;
 mod proxying;
 mod support;
 mod tls;
+mod tokens;
 mod upstream;
 mod wire;
