@@ -89,7 +89,7 @@ async fn a_browser_logs_in_refreshes_and_logs_out() {
     assert!(jar(&logout).iter().all(|(_, value)| value.is_empty()));
     let refresh_word = value(&second, "__Host-csrf_refresh_token");
     let after = refresh(&[("cookie", &cookies), ("x-csrf-token", refresh_word)]).await;
-    assert_eq!(after.status(), 401);
+    assert_eq!((after.status().as_u16(), &json(&after)["error"]), (400, &Value::from("invalid_grant")));
     assert_eq!(after.headers().get("set-cookie"), None, "who lost a race keeps what the winner was given");
     // Who is logged out may log out.
     assert_eq!(ask(&service, "POST", "/auth/logout", &[], "").await.status(), 204);
@@ -130,7 +130,7 @@ async fn what_is_no_login_is_answered_clearly() {
         ("POST", "/auth/login", &[FORM, ("sec-fetch-site", "cross-site")], "username=ada&password=lovelace", 403),
         ("GET", "/auth/login", &[], "", 405),
         ("POST", "/auth/refresh", &[], "", 401),
-        ("POST", "/auth/refresh", &[FORM], "refresh_token=a.b.c", 401),
+        ("POST", "/auth/refresh", &[FORM], "refresh_token=a.b.c", 400),
         ("POST", "/auth/logout-everywhere", &[], "", 401),
         ("POST", "/auth/revoke", &[FORM], "", 400),
         ("POST", "/auth/nothing", &[], "", 404),

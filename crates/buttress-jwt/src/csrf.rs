@@ -69,8 +69,15 @@ impl Csrf {
 fn is_here(origin: &str, parts: &Parts) -> bool {
     let of_target = parts.uri.authority().map(|authority| authority.as_str());
     let host = of_target.or_else(|| parts.headers.get(HOST).and_then(|host| host.to_str().ok()));
-    let origin = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+    let origin = [("https://", ":443"), ("http://", ":80")].into_iter().find_map(|(scheme, port)| {
+        let origin = origin.strip_prefix(scheme)?;
+        Some((origin.strip_suffix(port).unwrap_or(origin), port))
+    });
+    match (origin, host) {
+        // An origin leaves out the port of its scheme; a Host may not.
+        (Some((origin, port)), Some(host)) => origin.eq_ignore_ascii_case(host.strip_suffix(port).unwrap_or(host)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +127,25 @@ mod tests {
             let (parts, ()) = request.body(()).unwrap().into_parts();
             let answer = csrf.check(&parts, &testing::token(r#""csrf":"word""#));
             assert_eq!(answer.is_ok(), fine, "{method} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_here_by_name_and_port() {
+        for (origin, host, expected) in [
+            ("https://a.example", "a.example", true),
+            ("https://a.example", "a.example:443", true),
+            ("http://a.example", "a.example:80", true),
+            ("http://a.example", "a.example:443", false),
+            ("https://a.example:8443", "a.example:8443", true),
+            ("https://a.example:8443", "a.example", false),
+            ("https://a.example", "a.example:8443", false),
+            ("ftp://a.example", "a.example", false),
+            ("a.example", "a.example", false),
+            ("http://[::1]:80", "[::1]", true),
+        ] {
+            let (parts, ()) = Request::get("/").header("host", host).body(()).unwrap().into_parts();
+            assert_eq!(is_here(origin, &parts), expected, "{origin} at {host}");
         }
     }
 

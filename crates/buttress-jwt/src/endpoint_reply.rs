@@ -1,10 +1,9 @@
-//! How the ready services answer: JSON, or a refusal that names the error of OAuth 2.0 where there is one.
+//! How the ready services answer: JSON, and errors as OAuth 2.0 has them.
 
-use buttress_core::Refusal;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Why a request to one of the services is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,33 +28,39 @@ pub(crate) enum Refused {
 // === impl Refused ===
 
 impl Refused {
-    pub(crate) fn response(self, request: &HeaderMap) -> Response<Bytes> {
-        let (status, reason, detail) = self.words();
-        let refusal = Refusal::new(status, reason).detail(detail);
-        let refusal = match self {
-            Self::Method => refusal.header(ALLOW, HeaderValue::from_static("POST")),
-            Self::Token => refusal.header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            Self::Away | Self::Untold => refusal.header(RETRY_AFTER, HeaderValue::from_static("1")),
-            _ => refusal,
+    /// The answer, as programs expect it of a token endpoint (RFC 6749 §5.2).
+    pub(crate) fn response(self) -> Response<Bytes> {
+        let (status, error, description) = self.words();
+        let mut response = json(status, &json!({ "error": error, "error_description": description }));
+        let field = match self {
+            Self::Method => Some((ALLOW, "POST")),
+            Self::Token => Some((WWW_AUTHENTICATE, "Bearer")),
+            Self::Away | Self::Untold => Some((RETRY_AFTER, "1")),
+            _ => None,
         };
-        refusal.response(request)
+        response.headers_mut().extend(field.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        response
     }
 
     const fn words(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "there is nothing here"),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method", "this is done by POST"),
-            Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "the request was not sent by a page of this site"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is nothing here"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "this is done by POST"),
+            Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site", "the request was not sent by a page of this site"),
             Self::Body => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body", "the body is neither a form nor JSON of 8 KiB at most")
+                let description = "the body is neither a form nor JSON of 8 KiB at most";
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", description)
             }
             Self::Malformed => (StatusCode::BAD_REQUEST, "invalid_request", "the request cannot be understood"),
-            Self::Credentials => (StatusCode::UNAUTHORIZED, "credentials", "nobody is known by these credentials"),
-            Self::Token => (StatusCode::UNAUTHORIZED, "no-token", "a token is required"),
-            Self::Grant => (StatusCode::UNAUTHORIZED, "invalid_grant", "the refresh token is not good any more"),
-            Self::Away => (StatusCode::SERVICE_UNAVAILABLE, "away", "this cannot be done at the moment"),
+            Self::Credentials => (StatusCode::UNAUTHORIZED, "access_denied", "nobody is known by these credentials"),
+            Self::Token => (StatusCode::UNAUTHORIZED, "invalid_token", "a good token is required"),
+            Self::Grant => (StatusCode::BAD_REQUEST, "invalid_grant", "the refresh token is not good any more"),
+            Self::Away => {
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "this cannot be done at the moment")
+            }
             Self::Untold => {
-                (StatusCode::SERVICE_UNAVAILABLE, "untold", "it is done here, but not yet known everywhere: try again")
+                let description = "it is done here, but not yet known everywhere: try again";
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", description)
             }
         }
     }

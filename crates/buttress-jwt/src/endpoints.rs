@@ -182,7 +182,7 @@ where
         let this = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let response = this.answer(&parts, body).await.unwrap_or_else(|refused| refused.response(&parts.headers));
+            let response = this.answer(&parts, body).await.unwrap_or_else(reply::Refused::response);
             let mut response = response.map(Full::new);
             response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             Ok(response)

@@ -83,6 +83,9 @@ const ACCESS_LIFETIME: Duration = Duration::from_secs(15 * 60);
 const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const LONGEST_LOGIN: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 const GRACE: Duration = Duration::from_secs(10);
+/// What a lifetime can be: tokens count in seconds, and nobody lives longer than a key.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// A clock of Redis may be so far from ours.
 const SKEW: Duration = Duration::from_secs(30);
 
@@ -150,10 +153,10 @@ impl Issuer {
         self
     }
 
-    /// How long an access token is good. Default: 15 minutes.
+    /// How long an access token is good, a second at least. Default: 15 minutes.
     #[must_use]
     pub fn access_lifetime(mut self, lifetime: Duration) -> Self {
-        self.set().access_lifetime = lifetime;
+        self.set().access_lifetime = lifetime.clamp(SHORTEST, LONGEST);
         self.checked()
     }
 
@@ -161,14 +164,14 @@ impl Issuer {
     /// kept as long.
     #[must_use]
     pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
-        self.set().refresh_lifetime = lifetime;
+        self.set().refresh_lifetime = lifetime.clamp(SHORTEST, LONGEST);
         self.checked()
     }
 
     /// How long a login lasts, however often it is refreshed. Default: 90 days.
     #[must_use]
     pub fn longest_login(mut self, lifetime: Duration) -> Self {
-        self.set().longest_login = lifetime;
+        self.set().longest_login = lifetime.clamp(SHORTEST, LONGEST);
         self
     }
 

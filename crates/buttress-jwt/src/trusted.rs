@@ -141,7 +141,7 @@ impl TrustedIssuer {
     /// How long a token that is issued now can pass at most.
     pub(crate) fn reach(&self) -> Duration {
         // `iat` may lie one skew ahead, and `exp` is believed for another.
-        self.max_lifetime + self.skew * 2
+        self.max_lifetime.saturating_add(self.skew * 2)
     }
 
     pub(crate) fn check(&self) -> Result<(), TrustError> {
