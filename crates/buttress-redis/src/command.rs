@@ -149,6 +149,10 @@ impl Command {
         self.arg(number.to_string())
     }
 
+    pub(crate) const fn is_blocking(&self) -> bool {
+        matches!(self.verb, Verb::Custom { blocking: true, .. })
+    }
+
     /// The bytes of its arguments: what it costs to have it wait.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes

@@ -21,7 +21,7 @@
 //! |---|---|
 //! | away at the start | [`Redis::connect`] returns all the same; commands fail as unavailable until Redis is there, then go through |
 //! | away later, or killed | a command in flight fails as disconnected, later ones as unavailable, in microseconds; connected again within half a second of its return |
-//! | hung | each command in flight costs its caller one [deadline](RedisOptions::deadline), then all fail at once; the connection is left after three silent probes |
+//! | hung | each command in flight costs its caller one [deadline](RedisOptions::deadline), then all fail at once; the connection is left after three silent probes (a consumer's after the first answer that is overdue) |
 //! | a master that hangs or dies behind sentinels | as above, and the new master is found once the sentinels have chosen it |
 //! | too slow for what is asked of it | beyond the [queue](RedisOptions::queue) commands fail as overloaded; memory stays flat |
 //!
@@ -39,8 +39,10 @@
 //! # Connections
 //!
 //! One for small values and scripts, opened by [`Redis::connect`]; one for large values at the first [`Redis::bodies`]; one for
-//! each [`Redis::watch`] and each [`Redis::consumer`]. None subscribes, opens a transaction or blocks beside others. Each is watched, and
-//! closed when its handle is dropped.
+//! each [`Redis::watch`] and each [`Redis::consumer`]. None subscribes, opens a transaction or blocks beside others: what may block
+//! (the next item of a list, the next entries of a stream, the replicas that are to have a write) is asked of a [`Consumer`]. Each is
+//! watched, and closed when its handle is dropped; a consumer's not by probes, which would stand behind its wait, but by what it
+//! asks: an answer that is overdue ends it.
 //!
 //! # Clusters
 //!
@@ -67,6 +69,7 @@ mod read;
 mod script;
 mod consumer;
 mod stream;
+mod wait;
 mod eviction;
 mod feed;
 mod sight;

@@ -161,6 +161,11 @@ impl Line {
         node.is_none() || Key::from(key.clone()).cluster_owner(&self.client).as_ref() == node
     }
 
+    /// The node of a cluster that `key` is sent to now; `None` without a cluster.
+    pub(crate) fn owner(&self, key: &[u8]) -> Option<Server> {
+        self.is_clustered().then(|| Key::from(key).cluster_owner(&self.client)).flatten()
+    }
+
     /// The nodes to talk to one by one; a single connection is `None`.
     pub(crate) fn nodes(&self) -> Vec<Option<Server>> {
         if self.is_clustered() { self.client.active_connections().into_iter().map(Some).collect() } else { vec![None] }

@@ -82,6 +82,14 @@ pub(crate) enum Proof {
     Value,
 }
 
+/// A command that blocks its connection. Dropped before it is [over](Wait::over), it takes the connection along: what is sent
+/// next would stand behind a wait that nobody needs, and what ends the wait would be lost.
+struct Wait<'a> {
+    post: &'a Post,
+    line: &'a Arc<Line>,
+    over: bool,
+}
+
 /// So many commands in a row without an answer are evidence enough: nobody else shall wait for a probe to tell.
 const TIMEOUTS_UNTIL_DOWN: u32 = 32;
 
@@ -192,18 +200,38 @@ impl Post {
         }
     }
 
+    /// Whether commands are sent over this very connection at the moment.
+    pub(crate) fn is_up_with(&self, line: &Arc<Line>) -> bool {
+        matches!(&*self.state.borrow(), State::Up(current) if Arc::ptr_eq(current, line))
+    }
+
     async fn send(&self, command: Command, proof: Proof, deadline: Instant) -> Result<Reply, Error> {
         let line = self.line(deadline).await?;
+        self.send_over(&line, command, proof, deadline).await
+    }
+
+    /// Sends a command over this connection, whether or not there is a newer one.
+    pub(crate) async fn send_over(
+        &self,
+        line: &Arc<Line>,
+        command: Command,
+        proof: Proof,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        let wait = command.is_blocking().then(|| Wait { post: self, line, over: false });
         let answer = match proof {
             Proof::Nonce => line.ask_proven(command, deadline).await,
             Proof::Value => line.ask(command, deadline).await,
         };
-        self.take_note(&line, answer.as_ref().err());
+        if let Some(wait) = wait {
+            wait.over();
+        }
+        self.take_note(line, answer.as_ref().err());
         answer
     }
 
     /// The open connection; waited for only while the very first one is being opened.
-    async fn line(&self, deadline: Instant) -> Result<Arc<Line>, Error> {
+    pub(crate) async fn line(&self, deadline: Instant) -> Result<Arc<Line>, Error> {
         match &*self.state.borrow() {
             State::Up(line) => return Ok(line.clone()),
             State::Down(error, _) => return Err(error.clone()),
@@ -226,6 +254,8 @@ impl Post {
         };
         names::error(self.role, error);
         match error.kind() {
+            // Nobody else asks here, and a probe would only stand behind the next wait: the answer that is missing is evidence enough.
+            ErrorKind::TimedOut | ErrorKind::Disconnected if self.role == Role::Consumer => self.leave(line, error),
             ErrorKind::TimedOut => self.note_timeout(error),
             ErrorKind::Disconnected => self.suspicion.notify_one(),
             // Perhaps by commands that were given up on: a probe tells which of them are gone.
@@ -242,10 +272,34 @@ impl Post {
         }
     }
 
+    /// Gives a connection up; nothing more is sent over it from this moment on.
+    fn leave(&self, line: &Arc<Line>, because: &Error) {
+        if self.is_up_with(line) {
+            self.down(because);
+        }
+        line.condemn();
+    }
+
     fn note_timeout(&self, error: &Error) {
         self.suspicion.notify_one();
         if self.timeouts_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_UNTIL_DOWN && self.is_up() {
             self.down(error);
+        }
+    }
+}
+
+// === impl Wait ===
+
+impl Wait<'_> {
+    fn over(mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.post.leave(self.line, &Error::new(ErrorKind::Disconnected, "given up together with a wait"));
         }
     }
 }

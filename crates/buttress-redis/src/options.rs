@@ -41,7 +41,7 @@ pub struct RedisOptions {
     trust: Trust,
 }
 
-/// A consumer's connection is asked for nothing but its next item, so probing it would only queue behind that.
+/// A consumer's connection is not probed: a probe would stand behind the wait, and what its one user asks tells as much.
 const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 // === impl RedisOptions ===

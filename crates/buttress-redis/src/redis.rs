@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use crate::{
     ConfigError, Consumer, Error, ErrorKind, Eviction, Feed, RedisOptions, Reply, Script,
     command::Command,
+    eviction,
     link::{Link, Proof, Role, State},
-    proof, read,
+    proof, read, wait,
 };
 
 /// The way to Redis: cheap to clone, share one.
@@ -105,7 +106,7 @@ impl Redis {
         Self { core: self.core.clone(), role: Role::Bodies }
     }
 
-    /// A connection of its own that may block: for [`Consumer::take`].
+    /// A connection of its own that may block: for [`Consumer::take`], [`Consumer::read`] and [`Consumer::wait_for_replicas`].
     ///
     /// # Panics
     ///
@@ -223,7 +224,8 @@ impl Redis {
     ///
     /// Redis is away, slow, or refuses; or the script failed. [`ErrorKind::may_have_happened`] tells which leave it open.
     pub async fn run<K: AsRef<[u8]>>(&self, script: &Script, keys: &[K], args: &[Bytes]) -> Result<Reply, Error> {
-        script.run(self.link(), keys, args).await
+        let deadline = Instant::now() + self.link().post().pace.deadline;
+        script.run(self.link(), keys, args, deadline).await
     }
 
     /// Sends `message` to whoever listens on `channel` now. Answers how many do (in a cluster: on one node).
@@ -247,8 +249,12 @@ impl Redis {
         self.count(Command::on("RPUSH", list).arg(sealed)).await
     }
 
-    /// Waits until so many replicas have all that this handle has written so far, for at most `timeout`; answers how many do. In a
-    /// cluster, those of the node that keeps `key`. Handles made by [`Redis::bodies`] write over another connection.
+    /// Waits until so many replicas have all that this handle has written so far, for at most `timeout` (from a millisecond to a day);
+    /// answers how many do. In a cluster, those of the node that keeps `key`. Handles made by [`Redis::bodies`] write over another connection.
+    ///
+    /// [`Consumer::wait_for_replicas`] is the better way: meanwhile nothing else that is asked of this handle is answered, and a replica
+    /// that stays away for longer than three probes (a third of a second by default) costs the connection; and where the connection was
+    /// replaced after the write, replicas are counted that know nothing of it.
     ///
     /// # Errors
     ///
@@ -259,23 +265,20 @@ impl Redis {
         replicas: u32,
         timeout: Duration,
     ) -> Result<u32, Error> {
-        let command = Command::new("WAIT").slot_of(key.as_ref()).number(replicas.into()).number(millis(timeout));
-        let deadline = Instant::now() + timeout + self.link().post().pace.deadline;
-        let have = self.link().ask_until(command, Proof::Nonce, deadline).await?.as_int();
-        have.and_then(|have| u32::try_from(have).ok()).ok_or_else(|| Error::malformed("WAIT answered no number"))
+        let timeout = wait::bounded(timeout);
+        let command = wait::for_replicas(Some(key.as_ref()), replicas, timeout);
+        let deadline = wait::deadline(self.link(), timeout);
+        wait::count(&self.link().ask_until(command, Proof::Nonce, deadline).await?)
     }
 
-    /// What the server does when its memory is full; none if it does not say. In a cluster: one of the nodes.
+    /// What this Redis does when its memory is full; `None` where the user may ask neither `INFO` nor `CONFIG GET`, or the
+    /// server does not say. In a cluster any one node is asked: it is configured alike, or nobody can tell.
     ///
     /// # Errors
     ///
     /// Redis is away or slow.
     pub async fn eviction(&self) -> Result<Option<Eviction>, Error> {
-        match self.link().ask(Command::new("INFO").arg("memory"), Proof::Nonce).await {
-            Ok(reply) => Ok(Eviction::from_info(&reply)),
-            Err(error) if matches!(error.kind(), ErrorKind::Rejected(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        eviction::ask(self.link()).await
     }
 
     pub(crate) fn start(options: RedisOptions, config: Config) -> Self {

@@ -52,8 +52,13 @@ impl Script {
     }
 
     /// Runs it by its digest, and by its source if the server does not know that.
-    pub(crate) async fn run(&self, link: &Link, keys: &[impl AsRef<[u8]>], args: &[Bytes]) -> Result<Reply, Error> {
-        let deadline = Instant::now() + link.post().pace.deadline;
+    pub(crate) async fn run(
+        &self,
+        link: &Link,
+        keys: &[impl AsRef<[u8]>],
+        args: &[Bytes],
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
         match link.ask_until(self.by_digest(keys, args), Proof::Nonce, deadline).await {
             Err(error) if is_unknown(&error) => {
                 link.ask_until(self.by_source(keys, args), Proof::Nonce, deadline).await
