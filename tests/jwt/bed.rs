@@ -1,14 +1,20 @@
 //! Tokens to try things with, signed by hand, and services to ask.
 
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use buttress::core::Clock;
-use buttress::jwt::{Algorithm, Key, Keys, Revocations, Token, TrustedIssuer, Verifier};
+use buttress::jwt::{Algorithm, JwtLayer, Key, Keys, Revocations, Token, TrustedIssuer, Verifier};
 use buttress::redis::Redis;
 use buttress_tests::RedisServer;
+use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use http_body_util::Full;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::crypto::aws_lc;
+use tower::{Layer as _, ServiceExt as _};
 
 pub(crate) const ISSUER: &str = "https://accounts.example";
 pub(crate) const AUDIENCE: &str = "shop";
@@ -79,4 +85,26 @@ pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("it did not come true within ten seconds: {what}");
+}
+
+/// What the layer answers to this bearer: the status over HTTP, and that of gRPC.
+pub(crate) fn answered(verifier: &Verifier, token: &str) -> (u16, String) {
+    let layer = JwtLayer::new(verifier.clone(), Revocations::embedded());
+    let ask = |kind: &str| {
+        let service = tower::service_fn(|_: Request<()>| {
+            std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+        });
+        let bearer = http::HeaderValue::try_from(format!("Bearer {token}")).expect("a field");
+        let request = Request::post("/")
+            .header("content-type", kind)
+            .header("authorization", bearer)
+            .body(())
+            .expect("a request");
+        let answer = layer.layer(service).oneshot(request).now_or_never().expect("at once");
+        answer.unwrap_or_else(|never| match never {})
+    };
+    let grpc = ask("application/grpc");
+    let code = grpc.headers().get("grpc-status").map_or("0", |code| code.to_str().expect("text"));
+    assert_eq!(grpc.status(), 200, "a gRPC client reads nothing else");
+    (ask("application/json").status().as_u16(), code.to_owned())
 }
