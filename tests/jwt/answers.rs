@@ -3,7 +3,10 @@
 use std::convert::Infallible;
 
 use buttress::core::Identified;
+use buttress::core::Outage;
 use buttress::jwt::{Jwt, JwtLayer, Reason, Revocation, Revocations, Rule, Token};
+use buttress::redis::Redis;
+use buttress_tests::Strict;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -40,7 +43,7 @@ async fn ask(layer: &JwtLayer, method: &str, target: &str, fields: &[(&str, &str
     let request = Request::builder().method(method).uri(target).header("host", "here.example");
     let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let request = request.body(Full::default()).expect("a request");
-    let (parts, body) = layer.layer(echo).oneshot(request).await.expect("an answer").into_parts();
+    let (parts, body) = layer.layer(Strict::new(echo)).oneshot(request).await.expect("an answer").into_parts();
     Response::from_parts(parts, body.collect().await.expect("a body").to_bytes())
 }
 
@@ -126,4 +129,26 @@ async fn claims_are_a_type_or_no_claims() {
         assert_eq!(ask(&layer, "GET", "/", &[("authorization", &bearer)]).await.status(), status, "{claims}");
     }
     assert!(Jwt::<Account>::of(&token(r#""plan":"gold""#)).is_ok());
+}
+
+#[tokio::test]
+async fn while_redis_is_away_the_setting_decides() {
+    let bearer = format!("Bearer {}", signed(r#""sub":"ada","jti":"1""#));
+    let fields = [("authorization", bearer.as_str())];
+    for (outage, status) in [(Outage::Closed, 503), (Outage::Open, 200)] {
+        let nowhere = Redis::connect("redis://127.0.0.1:1").expect("a URL");
+        let revocations = Revocations::options().redis(nowhere);
+        let layer = JwtLayer::new(verifier(), revocations.clone()).outage(outage);
+        let response = ask(&layer, "GET", "/", &fields).await;
+        assert_eq!(response.status(), status, "{outage:?}");
+        if outage == Outage::Closed {
+            assert_eq!(response.headers()["retry-after"], "1");
+            assert_eq!(response.headers().get("www-authenticate"), None, "the token may be good");
+            assert_eq!(response.extensions().get(), Some(&Reason::Unknown));
+        }
+        // What was revoked here is refused, whatever the setting.
+        let told = revocations.revoke(Revocation::token(&token(r#""sub":"ada","jti":"1""#))).await;
+        assert!(told.is_err(), "nobody else knows");
+        assert_eq!(ask(&layer, "GET", "/", &fields).await.status(), 401, "{outage:?}");
+    }
 }
