@@ -101,8 +101,11 @@ mod fetch;
 mod revocations;
 mod revocation;
 mod mark;
+mod pending;
 mod replica;
 mod stream;
+mod sight;
+mod eviction;
 mod follower;
 mod journal;
 

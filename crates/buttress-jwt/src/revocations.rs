@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use buttress_core::Clock;
-use buttress_redis::Redis;
+use buttress_redis::{Consumer, Redis};
 
 use crate::claims::{millis, whole_millis};
-use crate::follower::{Follower, Sight};
+use crate::follower::Follower;
 use crate::journal::Journal;
 use crate::mark::Kind;
+use crate::pending::Pending;
 use crate::replica::Replica;
 use crate::revocation::{Entry, Revocation};
-use crate::stream::Stream;
+use crate::sight::Sight;
+use crate::stream::{Stream, Way};
 use crate::token::Token;
 
 /// What is revoked. Cheap to clone; a layer, an issuer and your handlers share one.
@@ -36,9 +38,16 @@ use crate::token::Token;
 /// it does not answer, nothing is known of the token: the layer's `Outage` decides, with 503 by default. What is revoked meanwhile holds in
 /// the process where it was revoked, and is published when Redis is back.
 ///
-/// A Redis that has lost revocations (flushed, failed over to a replica that lagged, evicted) is noticed within a quarter of
-/// `max_staleness`: the processes publish again all that they know, and nothing is taken for good until they had the time to.
-/// What nobody alive knows any more is lost.
+/// So the bound is this: what [`revoke`](Self::revoke) has acknowledged is refused everywhere `max_staleness` later, or nothing is known of the token,
+/// whatever happens to Redis. A Redis that has lost revocations (flushed, restarted, failed over to a replica that lagged) begins anew:
+/// the processes notice within a quarter of `max_staleness`, publish again what they know and it has not, and nothing is taken for good
+/// before they had the time to (half of `max_staleness` and a second, and then as long as it takes). This is so at the very first start, too:
+/// a Redis that has just begun may be one that has forgotten. What nobody alive knows any more is lost, and what only a process knows
+/// that does not reach Redis within that second is known when it does.
+///
+/// Where Redis is full, what is known stays known, and more cannot be acknowledged. With a cluster or sentinels, have the servers refuse to serve
+/// as master alone (`min-replicas-to-write 1`, `min-replicas-max-lag 1`): else one that was replaced behind a broken network goes on to be
+/// believed by those on its side of it.
 #[derive(Clone)]
 pub struct Revocations {
     pub(crate) shared: Arc<Shared>,
@@ -53,7 +62,7 @@ pub struct RevocationsOptions {
     reach: Duration,
     max_staleness: Duration,
     replicas: Option<(u32, Duration)>,
-    blacklist: Option<String>,
+    pub(crate) blacklist: Option<String>,
     prefix: String,
     pub(crate) clock: Clock,
 }
@@ -92,8 +101,8 @@ pub(crate) struct Shared {
     pub(crate) sight: Sight,
     /// How long a token may pass at most, in milliseconds: revocations are kept so long.
     reach: AtomicU64,
-    /// Something was revoked that Redis was not told.
-    pub(crate) untold: AtomicBool,
+    /// What was revoked here and Redis may not have.
+    pub(crate) pending: Pending,
     swept: AtomicU64,
     pub(crate) options: RevocationsOptions,
     backing: Backing,
@@ -102,7 +111,14 @@ pub(crate) struct Shared {
 enum Backing {
     Memory,
     Journal(Arc<Mutex<Journal>>),
-    Redis(Stream),
+    Redis(Stream, Option<Box<Durable>>),
+}
+
+/// A connection for those who wait for replicas, one after the other: `WAIT` holds up what is sent behind it.
+struct Durable {
+    consumer: tokio::sync::Mutex<Consumer>,
+    replicas: u32,
+    timeout: Duration,
 }
 
 /// What is known of a token without waiting.
@@ -116,6 +132,10 @@ pub(crate) enum Known {
 const REACH: Duration = Duration::from_secs(25 * 60 * 60);
 const MAX_STALENESS: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: u64 = 60_000;
+/// The wire has connected anew by then, to a server that answers.
+const RECONNECTED: Duration = Duration::from_secs(1);
+/// Revocations are kept so much longer than tokens may pass, in milliseconds: the clock of the one who revokes may be behind.
+const CLOCKS: u64 = 60_000;
 
 // === impl Revocations ===
 
@@ -148,13 +168,23 @@ impl Revocations {
         let shared = &self.shared;
         let now = millis(shared.options.clock.now());
         let entry = revocation.entry(now, shared.reach());
-        shared.replica.add(&entry);
+        let is_new = shared.replica.add(&entry);
         shared.sweep_now_and_then(now);
         metrics::counter!("buttress_jwt_revoked_total", "kind" => entry.kind.as_str()).increment(1);
         match &shared.backing {
             Backing::Memory => Ok(()),
             Backing::Journal(journal) => shared.write_down(journal, entry).await,
-            Backing::Redis(stream) => shared.publish(stream, entry, revocation.id.as_deref(), now).await,
+            Backing::Redis(stream, durable) => {
+                let id = revocation.id.as_deref().filter(|_| shared.options.blacklist.is_some());
+                if is_new {
+                    shared.pending.tell(entry, id, now);
+                }
+                shared.publish(stream, durable.as_deref(), entry, id, now).await.inspect_err(|error| {
+                    if matches!(error, RevokeError::Untold(_)) {
+                        shared.pending.failed(entry, id);
+                    }
+                })
+            }
         }
     }
 
@@ -211,13 +241,13 @@ impl Revocations {
             replica,
             sight: Sight::default(),
             reach: AtomicU64::new(whole_millis(options.reach)),
-            untold: AtomicBool::new(false),
+            pending: Pending::default(),
             swept: AtomicU64::new(now),
             options,
             backing,
         });
         let follower = match &shared.backing {
-            Backing::Redis(stream) => Some(Arc::new(Follower::start(Arc::clone(&shared), stream.clone()))),
+            Backing::Redis(stream, _) => Some(Arc::new(Follower::start(Arc::clone(&shared), stream.clone()))),
             _ => None,
         };
         Self { shared, _follower: follower }
@@ -291,12 +321,22 @@ impl RevocationsOptions {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn redis(self, redis: Redis) -> Revocations {
+        let durable = self.replicas.map(|(replicas, timeout)| {
+            let consumer = tokio::sync::Mutex::new(redis.consumer());
+            Box::new(Durable { consumer, replicas, timeout })
+        });
         let stream = Stream::new(redis, self.prefix.clone());
-        Revocations::new(self, Replica::new(), Backing::Redis(stream))
+        Revocations::new(self, Replica::new(), Backing::Redis(stream, durable))
     }
 
-    pub(crate) fn staleness(&self) -> Duration {
-        self.max_staleness
+    /// How often the stream is greeted: twice within what may pass before nothing is believed any more, with as much time to spare.
+    pub(crate) fn look(&self) -> Duration {
+        self.max_staleness / 4
+    }
+
+    /// How long after a loss every process that reaches Redis has noticed it: those that have to connect anew, too.
+    pub(crate) fn settled(&self) -> Duration {
+        self.max_staleness / 2 + RECONNECTED
     }
 }
 
@@ -314,12 +354,12 @@ impl Shared {
 
     /// Asks Redis for what cannot be said at once.
     pub(crate) async fn ask(&self, token: &Token, now: u64) -> Standing {
-        let Backing::Redis(stream) = &self.backing else { return Standing::Good };
+        let Backing::Redis(stream, _) = &self.backing else { return Standing::Good };
         if !self.is_current(now) {
             metrics::counter!("buttress_jwt_revocation_lookups_total").increment(1);
             // While a loss is being mended, the silence of Redis says nothing.
             let Some(epoch) = self.sight.epoch() else { return Standing::Unknown };
-            match stream.look_up(token, epoch.as_ref()).await {
+            match stream.look_up(token, epoch.as_ref(), self.options.settled()).await {
                 Ok(Some(None)) => {}
                 Ok(Some(Some(kind))) => return Standing::Revoked(kind),
                 Ok(None) | Err(_) => return Standing::Unknown,
@@ -336,7 +376,7 @@ impl Shared {
     }
 
     pub(crate) fn reach(&self) -> u64 {
-        self.reach.load(Ordering::Acquire)
+        self.reach.load(Ordering::Acquire).saturating_add(CLOCKS)
     }
 
     pub(crate) fn sweep_now_and_then(&self, now: u64) {
@@ -347,10 +387,10 @@ impl Shared {
         }
     }
 
-    fn is_current(&self, now: u64) -> bool {
+    pub(crate) fn is_current(&self, now: u64) -> bool {
         match self.backing {
             Backing::Memory | Backing::Journal(_) => true,
-            Backing::Redis(_) => self.sight.is_current(now, whole_millis(self.options.max_staleness)),
+            Backing::Redis(..) => self.sight.is_current(now, whole_millis(self.options.max_staleness)),
         }
     }
 
@@ -364,25 +404,26 @@ impl Shared {
         written.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(RevokeError::Journal)
     }
 
-    async fn publish(&self, stream: &Stream, entry: Entry, id: Option<&str>, now: u64) -> Result<(), RevokeError> {
-        let told = async {
-            stream.publish(&[entry], now).await?;
-            if let (Some(prefix), Some(id)) = (&self.options.blacklist, id) {
-                let left = Duration::from_millis(entry.until.saturating_sub(now));
-                stream.redis().set(format!("{prefix}{id}"), "", Some(left), buttress_redis::Mode::Always).await?;
-            }
-            let Some((asked, timeout)) = self.options.replicas else { return Ok(None) };
-            let have = stream.redis().wait_for_replicas(stream.place(), asked, timeout).await?;
-            Ok((have < asked).then_some(RevokeError::Replicas { asked, have }))
-        };
-        match told.await {
-            Ok(None) => Ok(()),
-            Ok(Some(short)) => Err(short),
-            Err(error) => {
-                self.untold.store(true, Ordering::Release);
-                Err(RevokeError::Untold(error))
-            }
+    async fn publish(
+        &self,
+        stream: &Stream,
+        durable: Option<&Durable>,
+        entry: Entry,
+        id: Option<&str>,
+        now: u64,
+    ) -> Result<(), RevokeError> {
+        if let (Some(prefix), Some(id)) = (&self.options.blacklist, id) {
+            let left = Duration::from_millis(entry.until.saturating_sub(now));
+            let set = stream.redis().set(format!("{prefix}{id}"), "", Some(left), buttress_redis::Mode::Always);
+            set.await.map_err(RevokeError::Untold)?;
         }
+        let Some(Durable { consumer, replicas, timeout }) = durable else {
+            return stream.publish(Way::Shared, &[entry], false, now).await.map_err(RevokeError::Untold);
+        };
+        let mut consumer = consumer.lock().await;
+        stream.publish(Way::Own(&mut consumer), &[entry], false, now).await.map_err(RevokeError::Untold)?;
+        let have = consumer.wait_for_replicas(*replicas, *timeout).await.unwrap_or(0);
+        if have < *replicas { Err(RevokeError::Replicas { asked: *replicas, have }) } else { Ok(()) }
     }
 }
 
