@@ -40,6 +40,41 @@ async fn a_replica_that_lagged_is_told_what_it_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hung_master_that_wakes_up_replaced_is_not_believed() {
+    let group = block_in_place(RedisSentinel::start);
+    let ordeal = Ordeal::begin(of(&group), of(&group)).await;
+    group.master().stop();
+    until("the replica is promoted", async || group.has_failed_over()).await;
+    group.master().cont();
+    for number in 0..50 {
+        ordeal.hammer.revoke(&ordeal.one, &format!("one-{number}")).await;
+        ordeal.hammer.revoke(&ordeal.other, &format!("other-{number}")).await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    ordeal.hammer.go_on().await;
+    ordeal.end(|| of(&group)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_was_replaced_by_hand_is_left() {
+    let group = block_in_place(RedisSentinel::start);
+    let ordeal = Ordeal::begin(of(&group), of(&group)).await;
+    assert_eq!(group.sentinel().cli(&["SENTINEL", "FAILOVER", "main"]).text(), "OK");
+    for number in 0..100 {
+        ordeal.hammer.revoke(&ordeal.one, &format!("one-{number}")).await;
+        ordeal.hammer.revoke(&ordeal.other, &format!("other-{number}")).await;
+        if number == 50 {
+            // Who comes now is led to the new master.
+            until("the replica is promoted", async || group.has_failed_over()).await;
+            ordeal.hammer.check_newcomer(&of(&group)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    ordeal.hammer.go_on().await;
+    ordeal.end(|| of(&group)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_becomes_a_replica_is_not_believed() {
     let (server, new) = (RedisServer::start(), RedisServer::start());
     let ordeal = Ordeal::begin(shared(&server), shared(&server)).await;
