@@ -7,6 +7,7 @@
 //! | cookies, credentials and gRPC statuses are right on the wire | `wire` |
 //! | what was verified before is asked for all that may change; nothing of one person is cached for another | `remembered` |
 //! | what one process revokes all refuse; a Redis that forgot is told again | `fleet` |
+//! | whatever happens to Redis, no revoked token is taken for good later than the bound, and nothing is lost that somebody alive knows | `faults`, `losses`, `failover` |
 //! | a login goes on from token to token; a copy of a refresh token ends it; nothing at rest can be presented | `life` |
 //! | the ready services, as a browser and as a program use them | `endpoints` |
 //!
@@ -20,3 +21,7 @@ mod fleet;
 mod life;
 mod remembered;
 mod wire;
+mod hammer;
+mod faults;
+mod losses;
+mod failover;

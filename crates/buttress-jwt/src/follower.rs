@@ -2,57 +2,48 @@
 //!
 //! Nothing is proven by silence alone. A read that found nothing proves that there was nothing *in what was read*; only the greeting that
 //! follows, over the same connection, proves that this is still the stream of this epoch with the entry that was read last. So a time is taken
-//! for complete one greeting later.
+//! for complete one greeting later. And what was lost may be known to others, who have yet to notice: so a read begins to count when the epoch is
+//! old enough for all to know of it, and all who had to tell again what they know are done.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use buttress_redis::{Consumer, Error, StreamId};
+use buttress_redis::{Consumer, Error, Mode, StreamId};
+use bytes::Bytes;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::claims::{millis, whole_millis};
+use crate::eviction::Eviction;
+use crate::revocation::Entry;
 use crate::revocations::Shared;
-use crate::stream::{BATCH, Epoch, Stream};
+use crate::stream::{self, Asker, BATCH, Epoch, Stream, Way};
 
 /// The task that reads the stream. Dropped, it ends.
 pub(crate) struct Follower(JoinHandle<()>);
-
-/// As of when all revocations are known.
-#[derive(Debug, Default)]
-pub(crate) struct Sight {
-    /// In milliseconds since 1970; 0 before the stream was read, and while a loss is being mended.
-    complete: AtomicU64,
-    stream: Mutex<Known>,
-}
-
-/// Which stream is being read.
-#[derive(Clone, Debug, Default)]
-enum Known {
-    /// None yet.
-    #[default]
-    Nothing,
-    Epoch(Epoch),
-    /// It has lost something, and is being told again what the processes know.
-    Mending,
-}
 
 /// One who reads.
 struct Reader {
     shared: Arc<Shared>,
     stream: Stream,
     consumer: Consumer,
+    eviction: Eviction,
+    name: Bytes,
     last: StreamId,
+    /// How often the stream was read from the beginning.
+    round: u16,
     /// What was read last, with its end.
     witnesses: VecDeque<(StreamId, u64)>,
     epoch: Option<Epoch>,
+    /// The epoch that a loss was reported for.
+    mending: Option<Epoch>,
     /// The last read was complete as of then, if the next greeting confirms it.
     unconfirmed: Option<u64>,
     /// All was read that there was.
     caught_up: bool,
-    /// Others may still be telling what they know.
-    settled: u64,
+    /// All had told what they know, once in this epoch: who comes back later knows nothing that anybody was promised.
+    is_calm: bool,
 }
 
 /// Those that end before others that came earlier leave them to vouch.
@@ -61,6 +52,10 @@ const WITNESSES: usize = 1024;
 const PAGE: u32 = 1000;
 /// After a failure; the connection itself is watched by the wire.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Between two greetings while nothing can be believed.
+const GLANCE: Duration = Duration::from_millis(25);
+/// How often one who tells again what it knows says that it is still at it.
+const BREATH: Duration = Duration::from_secs(1);
 
 // === impl Follower ===
 
@@ -76,28 +71,6 @@ impl Drop for Follower {
     }
 }
 
-// === impl Sight ===
-
-impl Sight {
-    pub(crate) fn is_current(&self, now: u64, staleness: u64) -> bool {
-        let complete = self.complete.load(Ordering::Acquire);
-        complete != 0 && now <= complete.saturating_add(staleness)
-    }
-
-    /// The epoch in which Redis may be asked: any before the stream was read (`Some(None)`), none while a loss is being mended.
-    pub(crate) fn epoch(&self) -> Option<Option<Epoch>> {
-        match &*self.stream.lock().unwrap_or_else(PoisonError::into_inner) {
-            Known::Nothing => Some(None),
-            Known::Epoch(epoch) => Some(Some(epoch.clone())),
-            Known::Mending => None,
-        }
-    }
-
-    fn set(&self, known: Known) {
-        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = known;
-    }
-}
-
 // === impl Reader ===
 
 impl Reader {
@@ -107,20 +80,23 @@ impl Reader {
             shared,
             stream,
             consumer,
+            eviction: Eviction::default(),
+            name: stream::new_word(),
             last: StreamId::ZERO,
+            round: 1,
             witnesses: VecDeque::new(),
             epoch: None,
+            mending: None,
             unconfirmed: None,
             caught_up: false,
-            settled: 0,
+            is_calm: false,
         }
     }
 
     async fn run(mut self) {
-        let mut eviction = Eviction::default();
         let mut failing = false;
         loop {
-            eviction.look(&self.stream).await;
+            self.eviction.look(&self.stream, &self.shared.sight).await;
             let turn = self.turn().await;
             match &turn {
                 Err(error) if !failing => tracing::warn!(target: "buttress_jwt", %error, "revocations cannot be read"),
@@ -129,146 +105,158 @@ impl Reader {
             }
             failing = turn.is_err();
             if failing {
+                self.unconfirmed = None;
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
 
-    /// Greets, mends if need be, reads on.
+    /// Greets, mends if need be, tells what did not come back, reads on.
     async fn turn(&mut self) -> Result<(), Error> {
         let witness = self.witness();
-        let greeting = self.stream.greet(&mut self.consumer, witness).await?;
-        let same = self.epoch.as_ref() == Some(&greeting.epoch);
-        let lost = if self.epoch.is_some() { !same || !greeting.whole } else { greeting.created };
-        if lost {
-            self.mend(greeting.epoch, same).await?;
-        } else {
-            self.epoch = Some(greeting.epoch);
-            self.confirm();
+        let asker = Asker { name: &self.name, epoch: self.epoch.as_ref(), witness };
+        let greeting = self.stream.greet(&mut self.consumer, asker).await?;
+        if self.epoch.as_ref().is_some_and(|epoch| *epoch != greeting.epoch) {
+            return self.mend(greeting.epoch).await;
         }
-        if self.shared.untold.swap(false, Ordering::AcqRel) {
-            self.tell_all().await?;
+        self.is_calm |= greeting.menders == 0 && greeting.age >= whole_millis(self.shared.options.settled());
+        self.epoch = Some(greeting.epoch);
+        self.confirm();
+        if let Err(error) = self.tell_pending().await {
+            // A Redis that is full refuses this, and can be read all the same.
+            tracing::debug!(target: "buttress_jwt", %error, "revocations cannot be published");
         }
         self.read().await
     }
 
-    /// What the last read found was complete, since the stream is still the same. While others may be telling what they know, it is not.
+    /// What the last read found was complete, since the stream is still the same.
     fn confirm(&mut self) {
-        let Some(complete) = self.unconfirmed.take().filter(|complete| *complete >= self.settled) else { return };
-        if let Some(epoch) = &self.epoch {
-            self.shared.sight.set(Known::Epoch(epoch.clone()));
-        }
-        self.shared.sight.complete.fetch_max(complete, Ordering::AcqRel);
+        let (Some(complete), Some(epoch)) = (self.unconfirmed.take(), &self.epoch) else { return };
+        self.shared.sight.complete(epoch, complete);
         metrics::gauge!("buttress_jwt_revocations").set(self.shared.replica.len() as f64);
         metrics::gauge!("buttress_jwt_revocations_complete_seconds").set(complete as f64 / 1000.0);
     }
 
+    /// Reads until it is time for the next greeting. What Redis was asked for at a time is complete as of that time, and not later: it may have
+    /// answered at once, and its answer may have been long under way.
     async fn read(&mut self) -> Result<(), Error> {
-        let wait = self.wait();
-        let block = self.caught_up.then_some(wait);
-        let asked = self.now();
+        let until =
+            Instant::now() + if self.shared.is_current(self.now()) { self.shared.options.look() } else { GLANCE };
+        loop {
+            let block = self.caught_up.then(|| until.saturating_duration_since(Instant::now()));
+            let asked = self.now();
+            let found = self.read_page(block).await?;
+            if self.caught_up {
+                self.unconfirmed = self.is_calm.then_some(asked);
+            }
+            let is_first = self.caught_up && block.is_none();
+            if is_first || found == 0 || Instant::now() >= until {
+                self.shared.sweep_now_and_then(asked);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes in what follows, at most a page; how much there was.
+    async fn read_page(&mut self, block: Option<Duration>) -> Result<usize, Error> {
         let entries = self.stream.read(&mut self.consumer, self.last, PAGE, block).await?;
         for (id, entry) in &entries {
             match entry {
-                Some(entry) => {
-                    self.shared.replica.add(entry);
-                    self.witnesses.push_back((*id, entry.until));
-                    if self.witnesses.len() > WITNESSES {
-                        self.witnesses.pop_front();
-                    }
-                }
+                Some(entry) => self.take_in(*id, entry),
                 None => metrics::counter!("buttress_jwt_bad_records_total").increment(1),
             }
             self.last = *id;
         }
         self.caught_up = entries.len() < PAGE as usize;
-        if self.caught_up {
-            // Redis waited at least so long after it was asked, if there was nothing.
-            let waited = if entries.is_empty() { block.unwrap_or_default() } else { Duration::ZERO };
-            self.unconfirmed = Some((asked + whole_millis(waited)).min(self.now()));
-        }
-        self.shared.sweep_now_and_then(asked);
-        Ok(())
+        Ok(entries.len())
     }
 
-    /// Something was lost, or nobody was here before: tells all that is known, reads all from the beginning, and gives the other
-    /// processes the time to notice and to do the same.
-    async fn mend(&mut self, found: Epoch, same: bool) -> Result<(), Error> {
-        let sight = &self.shared.sight;
-        sight.set(Known::Mending);
-        sight.complete.store(0, Ordering::Release);
-        if self.epoch.is_some() {
+    fn take_in(&mut self, id: StreamId, entry: &Entry) {
+        self.shared.replica.read(entry, self.round);
+        self.shared.pending.came_back(entry);
+        self.witnesses.push_back((id, entry.until));
+        if self.witnesses.len() > WITNESSES {
+            self.witnesses.pop_front();
+        }
+    }
+
+    /// Something was lost, or may have been: reads all from the beginning, and tells what is known here and is not there. Nothing is believed
+    /// until that has been done; if it fails, it is begun again.
+    async fn mend(&mut self, epoch: Epoch) -> Result<(), Error> {
+        self.shared.sight.lost();
+        self.eviction.look_again();
+        if self.mending.as_ref() != Some(&epoch) {
             metrics::counter!("buttress_jwt_revocations_lost_total").increment(1);
             let known = self.shared.replica.len();
-            tracing::error!(target: "buttress_jwt", known, "redis has lost revocations: those known here are published again");
+            tracing::error!(target: "buttress_jwt", known, "redis is another, or has lost revocations: those that are missing are published again");
+            self.mending = Some(epoch.clone());
         }
-        let epoch = if same { self.stream.renew(&found).await? } else { found };
-        self.tell_all().await?;
-        self.settled = self.now() + 2 * whole_millis(self.wait()) + whole_millis(PAUSE);
-        (self.epoch, self.last, self.unconfirmed, self.caught_up) = (Some(epoch), StreamId::ZERO, None, false);
+        (self.last, self.caught_up, self.is_calm, self.unconfirmed) = (StreamId::ZERO, false, false, None);
+        self.round = self.round.checked_add(1).unwrap_or(1);
         self.witnesses.clear();
+        let mut breath = Instant::now();
+        while !self.caught_up {
+            self.read_page(None).await?;
+            self.breathe(&mut breath).await?;
+        }
+        self.tell_missing(&mut breath).await?;
+        self.stream.mending(&mut self.consumer, &self.name, true).await?;
+        (self.epoch, self.mending) = (Some(epoch), None);
         Ok(())
     }
 
-    /// What is in the stream already is not told twice.
-    async fn tell_all(&self) -> Result<(), Error> {
-        let now = self.now();
-        for shard in self.shared.replica.entries() {
+    /// Tells what the stream was not found to have. Over the connection that it was read by: another may lead to another server.
+    async fn tell_missing(&mut self, breath: &mut Instant) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        for shard in shared.replica.untold(self.round) {
+            let now = self.now();
             let open: Vec<_> = shard.into_iter().filter(|entry| entry.until > now).collect();
             for batch in open.chunks(BATCH) {
-                if let Err(error) = self.stream.publish(batch, now).await {
-                    self.shared.untold.store(true, Ordering::Release);
-                    return Err(error);
-                }
+                self.stream.publish(Way::Own(&mut self.consumer), batch, false, now).await?;
+                self.breathe(breath).await?;
             }
         }
         Ok(())
     }
 
-    /// The last entry that still matters. What a failover loses is always the end of the stream: while this one is there, so is all that
-    /// matters before it; and where nothing matters any more, nothing can be lost.
-    fn witness(&mut self) -> Option<StreamId> {
+    /// Says now and then that it goes on.
+    async fn breathe(&mut self, breath: &mut Instant) -> Result<(), Error> {
+        if breath.elapsed() >= BREATH {
+            *breath = Instant::now();
+            self.stream.mending(&mut self.consumer, &self.name, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells again what was revoked here and has not come back.
+    async fn tell_pending(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        let overdue = self.shared.pending.overdue(now, whole_millis(self.shared.options.look()));
+        for batch in overdue.chunks(BATCH) {
+            let entries: Vec<_> = batch.iter().map(|untold| untold.entry).collect();
+            self.stream.publish(Way::Own(&mut self.consumer), &entries, true, now).await?;
+            for untold in batch {
+                if let (Some(prefix), Some(id)) = (&self.shared.options.blacklist, &untold.id) {
+                    let left = Duration::from_millis(untold.entry.until.saturating_sub(now));
+                    self.stream.redis().set(format!("{prefix}{id}"), "", Some(left), Mode::Always).await?;
+                }
+                self.shared.pending.told_again(&untold.entry, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The last entry that still matters, with its end. What a failover loses is always the end of the stream: while this one is there, so is
+    /// all that matters before it; and where nothing matters any more, nothing can be lost.
+    fn witness(&mut self) -> Option<(StreamId, u64)> {
         let now = self.now();
         while self.witnesses.back().is_some_and(|(_, until)| *until <= now) {
             self.witnesses.pop_back();
         }
-        self.witnesses.back().map(|(id, _)| *id)
-    }
-
-    /// Four times within what may pass before nothing is believed any more.
-    fn wait(&self) -> Duration {
-        self.shared.options.staleness() / 4
+        self.witnesses.back().copied()
     }
 
     fn now(&self) -> u64 {
         millis(self.shared.options.clock.now())
-    }
-}
-
-/// Whether Redis may drop what it was told to keep: looked at when it is first reached.
-#[derive(Default)]
-struct Eviction {
-    known: bool,
-}
-
-// === impl Eviction ===
-
-impl Eviction {
-    async fn look(&mut self, stream: &Stream) {
-        if self.known {
-            return;
-        }
-        let Ok(eviction) = stream.redis().eviction().await else { return };
-        self.known = true;
-        let may_drop = eviction.as_ref().is_some_and(|eviction| eviction.may_drop_keys());
-        metrics::gauge!("buttress_jwt_eviction").set(f64::from(u8::from(may_drop)));
-        match eviction {
-            Some(eviction) if may_drop => {
-                let policy = eviction.policy;
-                tracing::error!(target: "buttress_jwt", policy, "this redis may drop revocations: set maxmemory-policy to noeviction");
-            }
-            Some(_) => {}
-            None => tracing::warn!(target: "buttress_jwt", "whether this redis may drop revocations cannot be known"),
-        }
     }
 }

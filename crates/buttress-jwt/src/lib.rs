@@ -99,10 +99,14 @@ mod remembered;
 mod fetch;
 
 mod revocations;
+mod options;
 mod revocation;
 mod mark;
+mod pending;
 mod replica;
 mod stream;
+mod sight;
+mod eviction;
 mod follower;
 mod journal;
 
@@ -138,10 +142,11 @@ pub use keys::{Key, KeyError, Keys};
 pub use layer::JwtLayer;
 pub use login::Login;
 pub use mark::Kind;
+pub use options::RevocationsOptions;
 pub use reason::Reason;
 pub use refresh::RefreshError;
 pub use revocation::Revocation;
-pub use revocations::{Revocations, RevocationsOptions, RevokeError, Standing};
+pub use revocations::{Revocations, RevokeError, Standing};
 pub use rule::Rule;
 pub use service::JwtService;
 pub use signing::SigningKey;

@@ -25,6 +25,8 @@ struct Kept {
     cutoff: u64,
     /// In seconds, rounded up.
     until: u32,
+    /// When it was last read out of the stream, as the number of times that the stream was read from the beginning; 0 for not at all.
+    round: u16,
     kind: Kind,
 }
 
@@ -38,19 +40,41 @@ impl Replica {
         Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), counts: Default::default() }
     }
 
-    /// Takes an entry in. Cut-offs and ends only move forward, so the order does not matter, nor does it to hear twice.
-    pub(crate) fn add(&self, entry: &Entry) {
+    /// Takes an entry in. Cut-offs and ends only move forward, so the order does not matter, nor does it to hear twice. False if it
+    /// changes nothing.
+    pub(crate) fn add(&self, entry: &Entry) -> bool {
+        self.merge(entry, 0)
+    }
+
+    /// Takes an entry in that the stream was found to have, when it was read for the so manieth time.
+    pub(crate) fn read(&self, entry: &Entry, round: u16) {
+        self.merge(entry, round);
+    }
+
+    fn merge(&self, entry: &Entry, round: u16) -> bool {
         let until = u32::try_from(entry.until.div_ceil(1000)).unwrap_or(u32::MAX);
         let mut shard = write(self.shard(&entry.mark));
         match shard.entry(entry.mark) {
             Slot::Occupied(mut known) => {
                 let known = known.get_mut();
-                known.cutoff = known.cutoff.max(entry.cutoff);
-                known.until = known.until.max(until);
+                let (cutoff, late) = (known.cutoff.max(entry.cutoff), known.until.max(until));
+                let changed = (cutoff, late) != (known.cutoff, known.until);
+                // Told is what one entry of the stream tells alone.
+                let told = (cutoff, late) == (entry.cutoff, until);
+                known.round = if told && round > 0 {
+                    round
+                } else if changed {
+                    0
+                } else {
+                    known.round
+                };
+                (known.cutoff, known.until) = (cutoff, late);
+                changed
             }
             Slot::Vacant(free) => {
-                free.insert(Kept { cutoff: entry.cutoff, until, kind: entry.kind });
+                free.insert(Kept { cutoff: entry.cutoff, until, round, kind: entry.kind });
                 self.counts[usize::from(entry.kind.byte())].fetch_add(1, Ordering::Release);
+                true
             }
         }
     }
@@ -95,14 +119,24 @@ impl Replica {
 
     /// All that is known, a shard at a time.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Vec<Entry>> {
-        self.shards.iter().map(|shard| {
+        self.entries_but(None)
+    }
+
+    /// What the stream was not found to have when it was read for the so manieth time, a shard at a time.
+    pub(crate) fn untold(&self, round: u16) -> impl Iterator<Item = Vec<Entry>> {
+        self.entries_but(Some(round))
+    }
+
+    fn entries_but(&self, round: Option<u16>) -> impl Iterator<Item = Vec<Entry>> {
+        self.shards.iter().map(move |shard| {
+            let wanted = |(_, kept): &(&Mark, &Kept)| round != Some(kept.round);
             let entry = |(mark, kept): (&Mark, &Kept)| Entry {
                 kind: kept.kind,
                 mark: *mark,
                 cutoff: kept.cutoff,
                 until: u64::from(kept.until) * 1000,
             };
-            read(shard).iter().map(entry).collect()
+            read(shard).iter().filter(wanted).map(entry).collect()
         })
     }
 
@@ -134,7 +168,9 @@ mod tests {
 
     fn revoked(entries: &[Entry], claims: &str) -> Option<Kind> {
         let replica = Replica::new();
-        entries.iter().for_each(|entry| replica.add(entry));
+        for entry in entries {
+            replica.add(entry);
+        }
         replica.revoked(&testing::token(claims), NOW)
     }
 
@@ -205,9 +241,29 @@ mod tests {
     fn everything_known_is_told() {
         let replica = Replica::new();
         let known: Vec<_> = (0..500).map(|n| entry(&Revocation::id("a", &n.to_string()))).collect();
-        known.iter().for_each(|entry| replica.add(entry));
+        known.iter().for_each(|entry| assert!(replica.add(entry)));
         let told: Vec<_> = replica.entries().flatten().collect();
         assert_eq!(told.len(), known.len());
         assert!(told.iter().all(|entry| entry.cutoff == WHENEVER && entry.until >= NOW + 3_600_000));
+    }
+
+    #[test]
+    fn what_the_stream_has_is_not_told_again() {
+        let replica = Replica::new();
+        let ada = |cutoff, until| Entry { cutoff, until, ..entry(&Revocation::subject("a", "ada")) };
+        let untold = |round| replica.untold(round).flatten().collect::<Vec<_>>();
+        assert!(replica.add(&ada(5, 10_000)));
+        assert!(!replica.add(&ada(4, 9_000)));
+        assert_eq!(untold(1), [ada(5, 10_000)]);
+        replica.read(&ada(5, 9_000), 1);
+        assert_eq!(untold(1).len(), 1, "the stream has it for a shorter time");
+        replica.read(&ada(5, 10_000), 1);
+        replica.read(&ada(4, 10_000), 1);
+        assert_eq!(untold(1), []);
+        assert_eq!(untold(2), [ada(5, 10_000)], "another stream");
+        assert!(replica.add(&ada(6, 10_000)));
+        assert_eq!(untold(1), [ada(6, 10_000)]);
+        replica.read(&ada(1, 20_000), 1);
+        assert_eq!(untold(1), [ada(6, 20_000)], "the stream has both, but no entry has");
     }
 }

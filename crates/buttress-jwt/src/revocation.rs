@@ -41,7 +41,8 @@ pub(crate) struct Entry {
     pub(crate) mark: Mark,
     /// Tokens that were issued up to then are refused, in milliseconds since 1970.
     pub(crate) cutoff: u64,
-    /// From then on there is nothing left to refuse, in milliseconds since 1970.
+    /// From then on there is nothing left to refuse, in milliseconds since 1970; whole seconds, as a process keeps it, so that what is told
+    /// again is what was told.
     pub(crate) until: u64,
 }
 
@@ -137,7 +138,8 @@ impl Revocation {
             Some(Before::Time(time)) => time.min(WHENEVER),
         };
         let last = now.saturating_add(reach);
-        Entry { kind: self.kind, mark: self.mark, cutoff, until: self.until.unwrap_or(last).min(last) }
+        let until = self.until.unwrap_or(last).min(last).div_ceil(1000).saturating_mul(1000);
+        Entry { kind: self.kind, mark: self.mark, cutoff, until }
     }
 }
 
@@ -191,8 +193,8 @@ mod tests {
         assert_eq!(entry(Revocation::subject("a", "b")).cutoff, 1_000);
         assert_eq!(entry(Revocation::subject("a", "b").before(claims::at(900))).cutoff, 900);
         assert_eq!(entry(Revocation::id("a", "b")).cutoff, WHENEVER);
-        assert_eq!(entry(Revocation::id("a", "b")).until, 1_500);
-        assert_eq!(entry(Revocation::id("a", "b").until(claims::at(1_200))).until, 1_200);
-        assert_eq!(entry(Revocation::id("a", "b").until(claims::at(9_999))).until, 1_500);
+        assert_eq!(entry(Revocation::id("a", "b")).until, 2_000);
+        assert_eq!(entry(Revocation::id("a", "b").until(claims::at(900))).until, 1_000);
+        assert_eq!(entry(Revocation::id("a", "b").until(claims::at(9_999))).until, 2_000);
     }
 }

@@ -1,21 +1,23 @@
 //! What is revoked: asked in memory for every token, told to every process.
 
 use std::fmt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use buttress_core::Clock;
-use buttress_redis::Redis;
+use buttress_redis::{Consumer, Redis};
 
 use crate::claims::{millis, whole_millis};
-use crate::follower::{Follower, Sight};
+use crate::follower::Follower;
 use crate::journal::Journal;
 use crate::mark::Kind;
+use crate::options::RevocationsOptions;
+use crate::pending::Pending;
 use crate::replica::Replica;
 use crate::revocation::{Entry, Revocation};
-use crate::stream::Stream;
+use crate::sight::Sight;
+use crate::stream::{Stream, Way};
 use crate::token::Token;
 
 /// What is revoked. Cheap to clone; a layer, an issuer and your handlers share one.
@@ -36,26 +38,21 @@ use crate::token::Token;
 /// it does not answer, nothing is known of the token: the layer's `Outage` decides, with 503 by default. What is revoked meanwhile holds in
 /// the process where it was revoked, and is published when Redis is back.
 ///
-/// A Redis that has lost revocations (flushed, failed over to a replica that lagged, evicted) is noticed within a quarter of
-/// `max_staleness`: the processes publish again all that they know, and nothing is taken for good until they had the time to.
-/// What nobody alive knows any more is lost.
+/// So the bound is this: what [`revoke`](Self::revoke) has acknowledged is refused everywhere `max_staleness` later, or nothing is known of the token,
+/// whatever happens to Redis. A Redis that has lost revocations (flushed, restarted, failed over to a replica that lagged) begins anew:
+/// the processes notice within a quarter of `max_staleness`, publish again what they know and it has not, and nothing is taken for good
+/// before they had the time to (half of `max_staleness` and a second, and then as long as it takes). This is so at the very first start, too:
+/// a Redis that has just begun may be one that has forgotten. What nobody alive knows any more is lost, and what only a process knows
+/// that does not reach Redis within that second is known when it does.
+///
+/// Where Redis is full, what is known stays known, and more cannot be acknowledged. With a cluster or sentinels, have the servers refuse to serve
+/// as master alone (`min-replicas-to-write 1`, `min-replicas-max-lag 1`): else one that was replaced behind a broken network goes on to be
+/// believed by those on its side of it.
 #[derive(Clone)]
 pub struct Revocations {
     pub(crate) shared: Arc<Shared>,
     /// The one who reads the stream; ends with the last clone.
     _follower: Option<Arc<Follower>>,
-}
-
-/// Settings of [`Revocations`].
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct RevocationsOptions {
-    reach: Duration,
-    max_staleness: Duration,
-    replicas: Option<(u32, Duration)>,
-    blacklist: Option<String>,
-    prefix: String,
-    pub(crate) clock: Clock,
 }
 
 /// Whether a token was revoked.
@@ -92,17 +89,24 @@ pub(crate) struct Shared {
     pub(crate) sight: Sight,
     /// How long a token may pass at most, in milliseconds: revocations are kept so long.
     reach: AtomicU64,
-    /// Something was revoked that Redis was not told.
-    pub(crate) untold: AtomicBool,
+    /// What was revoked here and Redis may not have.
+    pub(crate) pending: Pending,
     swept: AtomicU64,
     pub(crate) options: RevocationsOptions,
     backing: Backing,
 }
 
-enum Backing {
+pub(crate) enum Backing {
     Memory,
     Journal(Arc<Mutex<Journal>>),
-    Redis(Stream),
+    Redis(Stream, Option<Box<Durable>>),
+}
+
+/// A connection for those who wait for replicas, one after the other: `WAIT` holds up what is sent behind it.
+pub(crate) struct Durable {
+    consumer: tokio::sync::Mutex<Consumer>,
+    replicas: u32,
+    timeout: Duration,
 }
 
 /// What is known of a token without waiting.
@@ -112,10 +116,9 @@ pub(crate) enum Known {
     Ask,
 }
 
-/// Longer than an access token should live, with the skew.
-const REACH: Duration = Duration::from_secs(25 * 60 * 60);
-const MAX_STALENESS: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: u64 = 60_000;
+/// Revocations are kept so much longer than tokens may pass, in milliseconds: the clock of the one who revokes may be behind.
+const CLOCKS: u64 = 60_000;
 
 // === impl Revocations ===
 
@@ -129,14 +132,7 @@ impl Revocations {
     /// Settings other than the defaults; end with [`embedded`](RevocationsOptions::embedded), [`journal`](RevocationsOptions::journal) or
     /// [`redis`](RevocationsOptions::redis).
     pub fn options() -> RevocationsOptions {
-        RevocationsOptions {
-            reach: REACH,
-            max_staleness: MAX_STALENESS,
-            replicas: None,
-            blacklist: None,
-            prefix: "buttress".to_owned(),
-            clock: Clock::system(),
-        }
+        RevocationsOptions::new()
     }
 
     /// Revokes. When this returns, the token is refused here, and published: other processes refuse it as soon as they hear, in
@@ -148,13 +144,23 @@ impl Revocations {
         let shared = &self.shared;
         let now = millis(shared.options.clock.now());
         let entry = revocation.entry(now, shared.reach());
-        shared.replica.add(&entry);
+        let is_new = shared.replica.add(&entry);
         shared.sweep_now_and_then(now);
         metrics::counter!("buttress_jwt_revoked_total", "kind" => entry.kind.as_str()).increment(1);
         match &shared.backing {
             Backing::Memory => Ok(()),
             Backing::Journal(journal) => shared.write_down(journal, entry).await,
-            Backing::Redis(stream) => shared.publish(stream, entry, revocation.id.as_deref(), now).await,
+            Backing::Redis(stream, durable) => {
+                let id = revocation.id.as_deref().filter(|_| shared.options.blacklist.is_some());
+                if is_new {
+                    shared.pending.tell(entry, id, now);
+                }
+                shared.publish(stream, durable.as_deref(), entry, id, now).await.inspect_err(|error| {
+                    if matches!(error, RevokeError::Untold(_)) {
+                        shared.pending.failed(entry, id);
+                    }
+                })
+            }
         }
     }
 
@@ -205,98 +211,30 @@ impl Revocations {
         &self.shared.options.clock
     }
 
-    fn new(options: RevocationsOptions, replica: Replica, backing: Backing) -> Self {
+    pub(crate) fn new(options: RevocationsOptions, replica: Replica, backing: Backing) -> Self {
         let now = millis(options.clock.now());
         let shared = Arc::new(Shared {
             replica,
             sight: Sight::default(),
             reach: AtomicU64::new(whole_millis(options.reach)),
-            untold: AtomicBool::new(false),
+            pending: Pending::default(),
             swept: AtomicU64::new(now),
             options,
             backing,
         });
         let follower = match &shared.backing {
-            Backing::Redis(stream) => Some(Arc::new(Follower::start(Arc::clone(&shared), stream.clone()))),
+            Backing::Redis(stream, _) => Some(Arc::new(Follower::start(Arc::clone(&shared), stream.clone()))),
             _ => None,
         };
         Self { shared, _follower: follower }
     }
 }
 
-// === impl RevocationsOptions ===
+// === impl Durable ===
 
-impl RevocationsOptions {
-    /// How long a token may pass after it was issued, skew included: revocations that do not know the end of what they are
-    /// about are kept so long. Default: 25 hours, or as long as the verifiers of the layers allow if that is longer.
-    pub fn reach(mut self, reach: Duration) -> Self {
-        self.reach = reach;
-        self
-    }
-
-    /// How old what a process knows may be before it asks Redis for each token. Default: 1 s. The stream is read and asked for losses
-    /// four times as often.
-    pub fn max_staleness(mut self, time: Duration) -> Self {
-        self.max_staleness = time.max(Duration::from_millis(20));
-        self
-    }
-
-    /// Whether to wait until so many replicas of Redis have a revocation, and how long (`WAIT`). Default: no; the answer of the
-    /// master is enough.
-    pub fn replicas(mut self, count: u32, timeout: Duration) -> Self {
-        self.replicas = Some((count, timeout));
-        self
-    }
-
-    /// Also reads and writes keys of this prefix with a token's `jti` behind it, where services look that use flask-jwt-extended as its
-    /// documentation has it (`blacklist:`, or an empty one). While this is set, each request asks Redis once. Default: no.
-    pub fn blacklist(mut self, prefix: impl Into<String>) -> Self {
-        self.blacklist = Some(prefix.into());
-        self
-    }
-
-    /// What the keys in Redis begin with. Default: `buttress`.
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// Where the time is taken from. Default: the system's clock. The clocks of the processes must agree within the skew that tokens are
-    /// allowed.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Kept by this process alone, and forgotten when it ends.
-    #[must_use]
-    pub fn embedded(self) -> Revocations {
-        Revocations::new(self, Replica::new(), Backing::Memory)
-    }
-
-    /// Kept by this process alone, and in a file, so that a restart does not forget. Each revocation waits for the disk.
-    ///
-    /// # Errors
-    /// If the file cannot be read or written, or is broken before its end.
-    pub fn journal(self, path: impl AsRef<Path>) -> std::io::Result<Revocations> {
-        let replica = Replica::new();
-        let journal = Journal::open(path.as_ref(), &replica, millis(self.clock.now()))?;
-        Ok(Revocations::new(self, replica, Backing::Journal(Arc::new(Mutex::new(journal)))))
-    }
-
-    /// Shared through Redis, by all processes with the same prefix. It must not evict keys (`maxmemory-policy noeviction`): one that
-    /// does is reported in the log and by the metric `buttress_jwt_eviction`.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    #[must_use]
-    pub fn redis(self, redis: Redis) -> Revocations {
-        let stream = Stream::new(redis, self.prefix.clone());
-        Revocations::new(self, Replica::new(), Backing::Redis(stream))
-    }
-
-    pub(crate) fn staleness(&self) -> Duration {
-        self.max_staleness
+impl Durable {
+    pub(crate) fn new(redis: &Redis, replicas: u32, timeout: Duration) -> Self {
+        Self { consumer: tokio::sync::Mutex::new(redis.consumer()), replicas, timeout }
     }
 }
 
@@ -314,12 +252,12 @@ impl Shared {
 
     /// Asks Redis for what cannot be said at once.
     pub(crate) async fn ask(&self, token: &Token, now: u64) -> Standing {
-        let Backing::Redis(stream) = &self.backing else { return Standing::Good };
+        let Backing::Redis(stream, _) = &self.backing else { return Standing::Good };
         if !self.is_current(now) {
             metrics::counter!("buttress_jwt_revocation_lookups_total").increment(1);
             // While a loss is being mended, the silence of Redis says nothing.
             let Some(epoch) = self.sight.epoch() else { return Standing::Unknown };
-            match stream.look_up(token, epoch.as_ref()).await {
+            match stream.look_up(token, epoch.as_ref(), self.options.settled()).await {
                 Ok(Some(None)) => {}
                 Ok(Some(Some(kind))) => return Standing::Revoked(kind),
                 Ok(None) | Err(_) => return Standing::Unknown,
@@ -336,7 +274,7 @@ impl Shared {
     }
 
     pub(crate) fn reach(&self) -> u64 {
-        self.reach.load(Ordering::Acquire)
+        self.reach.load(Ordering::Acquire).saturating_add(CLOCKS)
     }
 
     pub(crate) fn sweep_now_and_then(&self, now: u64) {
@@ -347,10 +285,10 @@ impl Shared {
         }
     }
 
-    fn is_current(&self, now: u64) -> bool {
+    pub(crate) fn is_current(&self, now: u64) -> bool {
         match self.backing {
             Backing::Memory | Backing::Journal(_) => true,
-            Backing::Redis(_) => self.sight.is_current(now, whole_millis(self.options.max_staleness)),
+            Backing::Redis(..) => self.sight.is_current(now, whole_millis(self.options.max_staleness)),
         }
     }
 
@@ -364,25 +302,26 @@ impl Shared {
         written.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(RevokeError::Journal)
     }
 
-    async fn publish(&self, stream: &Stream, entry: Entry, id: Option<&str>, now: u64) -> Result<(), RevokeError> {
-        let told = async {
-            stream.publish(&[entry], now).await?;
-            if let (Some(prefix), Some(id)) = (&self.options.blacklist, id) {
-                let left = Duration::from_millis(entry.until.saturating_sub(now));
-                stream.redis().set(format!("{prefix}{id}"), "", Some(left), buttress_redis::Mode::Always).await?;
-            }
-            let Some((asked, timeout)) = self.options.replicas else { return Ok(None) };
-            let have = stream.redis().wait_for_replicas(stream.place(), asked, timeout).await?;
-            Ok((have < asked).then_some(RevokeError::Replicas { asked, have }))
-        };
-        match told.await {
-            Ok(None) => Ok(()),
-            Ok(Some(short)) => Err(short),
-            Err(error) => {
-                self.untold.store(true, Ordering::Release);
-                Err(RevokeError::Untold(error))
-            }
+    async fn publish(
+        &self,
+        stream: &Stream,
+        durable: Option<&Durable>,
+        entry: Entry,
+        id: Option<&str>,
+        now: u64,
+    ) -> Result<(), RevokeError> {
+        if let (Some(prefix), Some(id)) = (&self.options.blacklist, id) {
+            let left = Duration::from_millis(entry.until.saturating_sub(now));
+            let set = stream.redis().set(format!("{prefix}{id}"), "", Some(left), buttress_redis::Mode::Always);
+            set.await.map_err(RevokeError::Untold)?;
         }
+        let Some(Durable { consumer, replicas, timeout }) = durable else {
+            return stream.publish(Way::Shared, &[entry], false, now).await.map_err(RevokeError::Untold);
+        };
+        let mut consumer = consumer.lock().await;
+        stream.publish(Way::Own(&mut consumer), &[entry], false, now).await.map_err(RevokeError::Untold)?;
+        let have = consumer.wait_for_replicas(*replicas, *timeout).await.unwrap_or(0);
+        if have < *replicas { Err(RevokeError::Replicas { asked: *replicas, have }) } else { Ok(()) }
     }
 }
 

@@ -1,19 +1,24 @@
-//! Revocations in Redis: published by one script, looked up by another, and checked for loss.
+//! Revocations in Redis: published by one script, looked up by another, and checked for loss by a third.
 
 use std::time::Duration;
 
-use buttress_redis::{Consumer, Error, Redis, Reply, Script, StreamId};
+use buttress_redis::{Consumer, Error, Eviction, Redis, Reply, Script, StreamId};
 use bytes::Bytes;
 
+use crate::claims::whole_millis;
 use crate::key;
 use crate::mark::Kind;
 use crate::revocation::Entry;
 use crate::token::Token;
 
-static PUBLISH: Script = Script::new("revoke", include_str!("scripts/publish.lua"));
-static GREET: Script = Script::new("greet-revocations", include_str!("scripts/greet.lua"));
-static RENEW: Script = Script::new("renew-revocations", include_str!("scripts/renew.lua"));
-static LOOKUP: Script = Script::new("look-up-revocations", include_str!("scripts/lookup.lua"));
+static PUBLISH: Script =
+    Script::new("revoke", concat!(include_str!("scripts/here.lua"), include_str!("scripts/publish.lua")));
+static GREET: Script =
+    Script::new("greet-revocations", concat!(include_str!("scripts/here.lua"), include_str!("scripts/greet.lua")));
+static MENDING: Script =
+    Script::new("mend-revocations", concat!(include_str!("scripts/here.lua"), include_str!("scripts/mending.lua")));
+static LOOKUP: Script =
+    Script::new("look-up-revocations", concat!(include_str!("scripts/here.lua"), include_str!("scripts/lookup.lua")));
 
 /// The stream of one prefix.
 #[derive(Clone, Debug)]
@@ -26,17 +31,37 @@ pub(crate) struct Stream {
 pub(crate) type Epoch = Bytes;
 
 /// How the stream was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Greeting {
     pub(crate) epoch: Epoch,
-    /// The witness is there.
-    pub(crate) whole: bool,
-    /// Nobody was here before; or all was lost.
-    pub(crate) created: bool,
+    /// For how many milliseconds it has been the epoch, by the server's clock.
+    pub(crate) age: u64,
+    /// How many are telling again what they know.
+    pub(crate) menders: u64,
+}
+
+/// Who asks how the stream is, and what it has read of it.
+#[derive(Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) name: &'a Bytes,
+    pub(crate) epoch: Option<&'a Epoch>,
+    /// An entry that was read, and until when it matters: where it is, there are those before it.
+    pub(crate) witness: Option<(StreamId, u64)>,
+}
+
+/// The way to Redis.
+#[derive(Debug)]
+pub(crate) enum Way<'a> {
+    /// That of all commands.
+    Shared,
+    /// A connection of one's own.
+    Own(&'a mut Consumer),
 }
 
 /// Scripts stay short: so many entries at once.
 pub(crate) const BATCH: usize = 200;
+/// One who has to tell again what it knows is waited for so long after it was last heard of, in milliseconds.
+const PATIENCE: u64 = 5_000;
 
 // === impl Stream ===
 
@@ -49,44 +74,55 @@ impl Stream {
         &self.redis
     }
 
-    /// The key that decides where in a cluster all of it lies.
-    pub(crate) fn place(&self) -> String {
-        key::about(&self.prefix)
+    /// Whether the server may drop what it was told to keep.
+    pub(crate) async fn eviction(&self) -> Result<Option<Eviction>, Error> {
+        self.redis.eviction().await
     }
 
-    /// Publishes entries, at most a [`BATCH`]. Doing it twice does no harm.
-    pub(crate) async fn publish(&self, entries: &[Entry], now: u64) -> Result<(), Error> {
+    /// Publishes entries, at most a [`BATCH`]. Doing it twice does no harm, and tells the stream once, unless it is to be told `again`.
+    pub(crate) async fn publish(&self, way: Way<'_>, entries: &[Entry], again: bool, now: u64) -> Result<(), Error> {
         let marks = entries.iter().map(|entry| key::mark(&self.prefix, entry.mark));
         let keys: Vec<_> = [key::news(&self.prefix), key::about(&self.prefix)].into_iter().chain(marks).collect();
         let of_entry = |entry: &Entry| {
-            let left = entry.until.saturating_sub(now).max(1);
-            [entry.cutoff.to_string().into(), left.to_string().into(), Bytes::copy_from_slice(&entry.encode())]
+            [entry.cutoff.to_string().into(), entry.until.to_string().into(), Bytes::copy_from_slice(&entry.encode())]
         };
-        let args: Vec<Bytes> = std::iter::once(new_epoch()).chain(entries.iter().flat_map(of_entry)).collect();
-        self.redis.run(&PUBLISH, &keys, &args).await.map(drop)
+        let args = [now.to_string().into(), Bytes::from_static(if again { b"1" } else { b"" })];
+        let args: Vec<Bytes> = args.into_iter().chain(entries.iter().flat_map(of_entry)).collect();
+        match way {
+            Way::Shared => self.redis.run(&PUBLISH, &keys, &args).await,
+            Way::Own(consumer) => consumer.run(&PUBLISH, &keys, &args).await,
+        }
+        .map(drop)
     }
 
-    /// Says hello over the connection that the stream is read by. The witness is an entry that was read: where it is, there are those before it.
-    pub(crate) async fn greet(&self, consumer: &mut Consumer, witness: Option<StreamId>) -> Result<Greeting, Error> {
-        let keys = [key::news(&self.prefix), key::about(&self.prefix)];
-        let witness = witness.map(|witness| witness.to_string()).unwrap_or_default();
-        let args = [new_epoch(), witness.into()];
+    /// Says hello over the connection that the stream is read by. Who has read another epoch is waited for from now on.
+    pub(crate) async fn greet(&self, consumer: &mut Consumer, asker: Asker<'_>) -> Result<Greeting, Error> {
+        let keys = [key::news(&self.prefix), key::about(&self.prefix), key::mending(&self.prefix)];
+        let (witness, until) = asker.witness.map(|(id, until)| (id.to_string(), until)).unwrap_or_default();
+        let args = [
+            new_word(),
+            asker.epoch.cloned().unwrap_or_default(),
+            witness.into(),
+            until.to_string().into(),
+            asker.name.clone(),
+            PATIENCE.to_string().into(),
+        ];
         let mut parts = consumer.run(&GREET, &keys, &args).await?.into_list().unwrap_or_default().into_iter();
         let epoch = parts.next().and_then(Reply::into_bytes);
-        let mut flag = || parts.next().and_then(|part| part.as_int());
-        match (epoch, flag(), flag()) {
-            (Some(epoch), Some(whole), Some(created)) => {
-                Ok(Greeting { epoch: Bytes::copy_from_slice(&epoch), whole: whole == 1, created: created == 1 })
+        let mut number = || parts.next().and_then(|part| u64::try_from(part.as_int()?).ok());
+        match (epoch, number(), number()) {
+            (Some(epoch), Some(age), Some(menders)) => {
+                Ok(Greeting { epoch: Bytes::copy_from_slice(&epoch), age, menders })
             }
             _ => Err(Error::malformed("a greeting of another shape")),
         }
     }
 
-    /// Begins a new epoch in place of this one; answers which holds now.
-    pub(crate) async fn renew(&self, lost: &Epoch) -> Result<Epoch, Error> {
-        let answer = self.redis.run(&RENEW, &[key::about(&self.prefix)], &[lost.clone(), new_epoch()]).await?;
-        let epoch = answer.into_bytes().ok_or_else(|| Error::malformed("an epoch of another shape"))?;
-        Ok(Bytes::copy_from_slice(&epoch))
+    /// Says that one who tells again what it knows is still at it, or is done.
+    pub(crate) async fn mending(&self, consumer: &mut Consumer, name: &Bytes, is_done: bool) -> Result<(), Error> {
+        let patience = if is_done { 0 } else { PATIENCE };
+        let args = [name.clone(), patience.to_string().into()];
+        consumer.run(&MENDING, &[key::mending(&self.prefix)], &args).await.map(drop)
     }
 
     /// What has been published after an entry, waiting for it so long.
@@ -106,29 +142,36 @@ impl Stream {
             .collect())
     }
 
-    /// Asks Redis whether a token was revoked; none if this is not the stream of that epoch, so that its silence says nothing.
-    pub(crate) async fn look_up(&self, token: &Token, epoch: Option<&Epoch>) -> Result<Option<Option<Kind>>, Error> {
+    /// Asks Redis whether a token was revoked; none if its silence would say nothing: it is not the epoch that was read, if one was, or
+    /// is younger than `settled`, or somebody is still telling again what was lost.
+    pub(crate) async fn look_up(
+        &self,
+        token: &Token,
+        epoch: Option<&Epoch>,
+        settled: Duration,
+    ) -> Result<Option<Option<Kind>>, Error> {
         let marks = token.marks();
         let names = marks.iter().map(|(_, mark)| key::mark(&self.prefix, mark));
-        let keys: Vec<_> = std::iter::once(key::about(&self.prefix)).chain(names).collect();
-        let mut parts = self.redis.run(&LOOKUP, &keys, &[]).await?.into_list().unwrap_or_default().into_iter();
+        let keys: Vec<_> = [key::about(&self.prefix), key::mending(&self.prefix)].into_iter().chain(names).collect();
+        let args = [whole_millis(settled).to_string().into()];
+        let mut parts = self.redis.run(&LOOKUP, &keys, &args).await?.into_list().unwrap_or_default().into_iter();
         let found = parts.next().and_then(Reply::into_bytes).unwrap_or_default();
-        if parts.len() + 1 != keys.len() {
+        if parts.len() + 2 != keys.len() {
             return Err(Error::malformed("another number of cut-offs"));
-        }
-        if found.is_empty() || epoch.is_some_and(|epoch| *epoch != found) {
-            return Ok(None);
         }
         let revoked = marks.iter().zip(parts).find_map(|((kind, _), cutoff)| {
             let cutoff = cutoff.into_bytes().filter(|text| !text.is_empty())?;
-            // What is there and cannot be read revokes: somebody meant something by it.
+            // Digits that are too many are a time beyond all times.
             let cutoff = std::str::from_utf8(&cutoff).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
             token.claims().issued.is_none_or(|issued| issued <= cutoff).then_some(kind)
         });
-        Ok(Some(revoked))
+        // What is found is true in any case.
+        let says_all = !found.is_empty() && epoch.is_none_or(|epoch| *epoch == found);
+        Ok(if revoked.is_some() || says_all { Some(revoked) } else { None })
     }
 }
 
-fn new_epoch() -> Epoch {
+/// A word that nobody else has.
+pub(crate) fn new_word() -> Bytes {
     data_encoding::HEXLOWER.encode(&rand::random::<[u8; 8]>()).into()
 }

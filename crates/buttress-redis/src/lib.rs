@@ -23,6 +23,7 @@
 //! | away later, or killed | a command in flight fails as disconnected, later ones as unavailable, in microseconds; connected again within half a second of its return |
 //! | hung | each command in flight costs its caller one [deadline](RedisOptions::deadline), then all fail at once; the connection is left after three silent probes (a consumer's after the first answer that is overdue) |
 //! | a master that hangs or dies behind sentinels | as above, and the new master is found once the sentinels have chosen it |
+//! | a master that the sentinels replace while it is there | it is left within a quarter of a second, so that neither what it says later nor what it is told is relied on |
 //! | too slow for what is asked of it | beyond the [queue](RedisOptions::queue) commands fail as overloaded; memory stays flat |
 //!
 //! A command is sent once, never again after a lost reply: [`ErrorKind::may_have_happened`] tells which failures leave open
@@ -52,7 +53,7 @@
 //!
 //! # Metrics
 //!
-//! Each with the label `role`: `bodies`, `consumer`, `data` or `push`.
+//! Each with the label `role`: `bodies`, `consumer`, `data`, `push` or `sentinel`.
 //!
 //! | name | counts |
 //! |---|---|
@@ -78,6 +79,7 @@ mod proof;
 mod gate;
 mod link;
 mod supervisor;
+mod sentinels;
 mod line;
 mod url;
 mod tls;

@@ -27,6 +27,7 @@ use crate::{
     command::{Command, Reply},
     gate::{Gate, Limits},
     proof::Nonce,
+    sentinels::{self, Votes},
 };
 
 /// What is needed to open a connection.
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) connect_deadline: Duration,
     pub(crate) limits: Limits,
     pub(crate) name: String,
+    /// What the sentinels say, if there are any.
+    pub(crate) votes: Option<Votes>,
 }
 
 /// An open connection (in a cluster: one to each node).
@@ -144,6 +147,22 @@ impl Line {
     pub(crate) async fn condemned(&self) -> Error {
         self.condemned.notified().await;
         Error::new(ErrorKind::Disconnected, "given up after what it answered")
+    }
+
+    /// Ready once the sentinels name another master than the one that this is connected to.
+    pub(crate) async fn replaced(&self, votes: Option<Votes>) -> Error {
+        if let Some(mut votes) = votes {
+            loop {
+                let masters = votes.borrow_and_update().clone();
+                if self.client.active_connections().iter().any(|ours| sentinels::is_replaced(&masters, ours)) {
+                    return Error::new(ErrorKind::Disconnected, "the sentinels name another master");
+                }
+                if votes.changed().await.is_err() {
+                    break;
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     /// Whether commands go to the nodes of a cluster.

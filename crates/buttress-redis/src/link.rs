@@ -32,6 +32,8 @@ pub(crate) enum Role {
     Consumer,
     /// Invalidations.
     Push,
+    /// What a sentinel says.
+    Sentinel,
 }
 
 /// The way to Redis for one role. Dropped, it ends its supervisor and its connection.
@@ -102,6 +104,7 @@ impl Role {
             Self::Consumer => "consumer",
             Self::Data => "data",
             Self::Push => "push",
+            Self::Sentinel => "sentinel",
         }
     }
 }

@@ -171,6 +171,7 @@ impl RedisOptions {
             connect_deadline: self.connect_deadline,
             limits: self.limits,
             name: format!("{}:{}", self.name, role.as_str()),
+            votes: None,
         }
     }
 

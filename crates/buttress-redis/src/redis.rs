@@ -14,8 +14,11 @@ use crate::{
     ConfigError, Consumer, Error, ErrorKind, Eviction, Feed, RedisOptions, Reply, Script,
     command::Command,
     eviction,
+    line::Plan,
     link::{Link, Proof, Role, State},
-    proof, read, wait,
+    proof, read,
+    sentinels::Sentinels,
+    wait,
 };
 
 /// The way to Redis: cheap to clone, share one.
@@ -59,6 +62,7 @@ struct Core {
     config: Config,
     data: Link,
     bodies: OnceLock<Link>,
+    sentinels: Option<Sentinels>,
 }
 
 // === impl Redis ===
@@ -282,8 +286,9 @@ impl Redis {
     }
 
     pub(crate) fn start(options: RedisOptions, config: Config) -> Self {
-        let data = Link::start(Role::Data, options.plan(&config, Role::Data), options.pace(Role::Data));
-        Self { core: Arc::new(Core { options, config, data, bodies: OnceLock::new() }), role: Role::Data }
+        let sentinels = Sentinels::start(&options, &config);
+        let data = open(Role::Data, &options, &config, sentinels.as_ref());
+        Self { core: Arc::new(Core { options, config, data, bodies: OnceLock::new(), sentinels }), role: Role::Data }
     }
 
     fn link(&self) -> &Link {
@@ -334,8 +339,13 @@ impl Core {
     }
 
     fn open(&self, role: Role) -> Link {
-        Link::start(role, self.options.plan(&self.config, role), self.options.pace(role))
+        open(role, &self.options, &self.config, self.sentinels.as_ref())
     }
+}
+
+fn open(role: Role, options: &RedisOptions, config: &Config, sentinels: Option<&Sentinels>) -> Link {
+    let plan = Plan { votes: sentinels.map(Sentinels::votes), ..options.plan(config, role) };
+    Link::start(role, plan, options.pace(role))
 }
 
 /// Whole milliseconds, at least one: zero would be an error to Redis.

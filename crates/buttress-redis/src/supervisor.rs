@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use crate::{Error, ErrorKind, Rejection, line::Line, link::Post, names};
+use crate::{
+    Error, ErrorKind, Rejection,
+    line::{Driver, Line},
+    link::Post,
+    names,
+};
 
 /// So many probes in a row without an answer, and the connection is left.
 const SILENCE_UNTIL_LEFT: u32 = 3;
@@ -42,11 +47,10 @@ pub(crate) async fn supervise(post: Arc<Post>) {
             Ok((line, mut driver)) => {
                 names::connection(post.role);
                 plan = post.plan.knowing(line.nodes());
-                post.up(&line);
                 tokio::select! {
-                    error = driver.ended() => error,
-                    error = line.condemned() => error,
-                    error = watch(&post, &line) => error,
+                    biased;
+                    error = line.replaced(plan.votes.clone()) => error,
+                    error = serve(&post, &line, &mut driver) => error,
                 }
             }
             Err(error) => error,
@@ -54,6 +58,16 @@ pub(crate) async fn supervise(post: Arc<Post>) {
         post.down(&error);
         attempt = if opened.elapsed() >= GOOD_LIFE { 0 } else { attempt + 1 };
         sleep(pause(attempt)).await;
+    }
+}
+
+/// Has the connection serve for as long as it does.
+async fn serve(post: &Post, line: &Arc<Line>, driver: &mut Driver) -> Error {
+    post.up(line);
+    tokio::select! {
+        error = driver.ended() => error,
+        error = line.condemned() => error,
+        error = watch(post, line) => error,
     }
 }
 
