@@ -118,7 +118,8 @@ async fn ten_processes_tell_what_is_missing_once() {
         process.ready().await;
     }
     for number in 0..ENTRIES {
-        fleet[number % 10].revoke(Revocation::id(ISSUER, &number.to_string())).await.expect("redis is there");
+        // On a busy machine one may time out; it is told again.
+        drop(fleet[number % 10].revoke(Revocation::id(ISSUER, &number.to_string())).await);
     }
     for process in &fleet {
         until("all know all", async || process.len() == ENTRIES).await;
