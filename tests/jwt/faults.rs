@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use buttress::jwt::{Revocations, Standing};
 use buttress::redis::Redis;
-use buttress_tests::{CuttingProxy, RedisServer};
+use buttress_tests::{Counters, CuttingProxy, RedisServer};
 
 use crate::bed::{shared, token, until};
 use crate::hammer::Hammer;
@@ -143,4 +143,13 @@ async fn a_disk_that_cannot_be_written() {
     ordeal.endure().await;
     assert_eq!(server.cli(&["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]).text(), "OK");
     ordeal.end(|| shared(&server)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_may_drop_keys_is_reported() {
+    let gauges = Counters::install();
+    let server = RedisServer::with().arg("maxmemory", "50mb").arg("maxmemory-policy", "allkeys-lru").start();
+    let revocations = shared(&server);
+    revocations.ready().await;
+    until("it is reported", async || gauges.highest("buttress_jwt_eviction") > 0.5).await;
 }
