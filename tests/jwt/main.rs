@@ -8,6 +8,7 @@
 //! | what was verified before is asked for all that may change; nothing of one person is cached for another | `remembered` |
 //! | what one process revokes all refuse; a Redis that forgot is told again | `fleet` |
 //! | whatever happens to Redis, no revoked token is taken for good later than the bound, and nothing is lost that somebody alive knows | `faults`, `losses`, `failover` |
+//! | a restart of a process that has no Redis forgets nothing, however it ended | `journal` |
 //! | a login goes on from token to token; a copy of a refresh token ends it; nothing at rest can be presented | `life` |
 //! | the ready services, as a browser and as a program use them | `endpoints` |
 //!
@@ -25,3 +26,4 @@ mod hammer;
 mod faults;
 mod losses;
 mod failover;
+mod journal;

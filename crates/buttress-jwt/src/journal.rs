@@ -17,6 +17,10 @@ pub(crate) struct Journal {
     file: File,
     /// Records in it.
     records: usize,
+    /// A write has failed, so that nobody knows how the file ends.
+    is_damaged: bool,
+    /// Held as long as this is: two who write would write past each other.
+    _lock: File,
 }
 
 /// So that a file of something else is not overwritten.
@@ -31,6 +35,7 @@ const WORTH_REWRITING: usize = 10_000;
 impl Journal {
     /// Opens the file, or makes it, and takes in what still matters.
     pub(crate) fn open(path: &Path, replica: &Replica, now: u64) -> std::io::Result<Self> {
+        let lock = lock(path)?;
         let mut bytes = Vec::new();
         match File::open(path) {
             Ok(mut file) => drop(file.read_to_end(&mut bytes)?),
@@ -43,17 +48,22 @@ impl Journal {
             }
         }
         let (file, records) = rewritten(path, replica)?;
-        Ok(Self { path: path.to_owned(), file, records })
+        Ok(Self { path: path.to_owned(), file, records, is_damaged: false, _lock: lock })
     }
 
     /// Appends entries; they are on the disk when this returns.
     pub(crate) fn append(&mut self, entry: &Entry, replica: &Replica) -> std::io::Result<()> {
-        if self.records > WORTH_REWRITING && self.records > 2 * replica.len() {
+        let is_worth_it = self.records > WORTH_REWRITING && self.records > 2 * replica.len();
+        if is_worth_it || self.is_damaged {
             (self.file, self.records) = rewritten(&self.path, replica)?; // with the entry, which is known by now
+            self.is_damaged = false;
             return Ok(());
         }
+        // What is written in part must not stand in the middle; and after a failed sync, what was written before may be gone as well.
+        self.is_damaged = true;
         self.file.write_all(&record(entry))?;
         self.file.sync_data()?;
+        self.is_damaged = false;
         self.records += 1;
         Ok(())
     }
@@ -66,7 +76,7 @@ fn rewritten(path: &Path, replica: &Replica) -> std::io::Result<(File, usize)> {
         bytes.extend(record(&entry));
         records += 1;
     }
-    let new = path.with_extension("new");
+    let new = beside(path, ".new");
     let mut file = File::create(&new)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
@@ -74,6 +84,25 @@ fn rewritten(path: &Path, replica: &Replica) -> std::io::Result<(File, usize)> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()?; // or a power cut may bring the old name back
     Ok((OpenOptions::new().append(true).open(path)?, records))
+}
+
+/// A file beside the journal's, which is never another one's.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The right to write, which ends with the process however it ends. Of a file of its own, because the journal's is replaced.
+fn lock(path: &Path) -> std::io::Result<File> {
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock"))?;
+    #[cfg(unix)]
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+        let error = std::io::Error::from(error);
+        let what = format!("somebody else writes revocations to {}: {error}", path.display());
+        std::io::Error::new(error.kind(), what)
+    })?;
+    Ok(lock)
 }
 
 fn record(entry: &Entry) -> [u8; RECORD] {
@@ -177,6 +206,40 @@ mod tests {
         replica.add(&entry("1"));
         journal.append(&entry("1"), &replica).unwrap();
         assert_eq!(journal.records, 1);
+        drop(journal);
         assert_eq!(known(&path, NOW).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_write_that_failed_leaves_nothing_broken_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("revoked");
+        let replica = Replica::new();
+        let mut journal = Journal::open(&path, &replica, NOW).unwrap();
+        let mut revoke = |name: &str, file: Option<File>| {
+            if let Some(file) = file {
+                journal.file = file;
+            }
+            replica.add(&entry(name));
+            journal.append(&entry(name), &replica)
+        };
+        revoke("1", None).unwrap();
+        // Half a record, as a full disk leaves it, and a file that takes no more.
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(&record(&entry("2"))[..20]).unwrap();
+        revoke("2", Some(File::open(&path).unwrap())).unwrap_err();
+        revoke("3", None).unwrap();
+        drop(journal);
+        assert_eq!(known(&path, NOW).unwrap(), 3, "that of the failed write, too");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_has_one_who_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("revoked.new");
+        let journal = Journal::open(&path, &Replica::new(), NOW).unwrap();
+        assert_eq!(known(&path, NOW).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        drop(journal);
+        assert_eq!(known(&path, NOW).unwrap(), 0);
     }
 }

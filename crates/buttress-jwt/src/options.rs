@@ -95,7 +95,8 @@ impl RevocationsOptions {
     /// Kept by this process alone, and in a file, so that a restart does not forget. Each revocation waits for the disk.
     ///
     /// # Errors
-    /// If the file cannot be read or written, or is broken before its end.
+    /// If the file cannot be read or written, or is broken before its end; or (on Unix) if somebody writes to it already: clone the handle
+    /// instead. Beside it lie one that is locked (`.lock`), and for a moment now and then the next one (`.new`).
     pub fn journal(self, path: impl AsRef<Path>) -> std::io::Result<Revocations> {
         let replica = Replica::new();
         let journal = Journal::open(path.as_ref(), &replica, millis(self.clock.now()))?;
