@@ -2,7 +2,7 @@
 
 use buttress::jwt::Revocations;
 use buttress::redis::Redis;
-use buttress_tests::{RedisSentinel, RedisServer};
+use buttress_tests::{RedisCluster, RedisSentinel, RedisServer};
 use tokio::task::block_in_place;
 
 use crate::bed::{shared, until};
@@ -86,4 +86,24 @@ async fn a_master_that_becomes_a_replica_is_not_believed() {
     assert!(!ordeal.one.is_ready() && !ordeal.other.is_ready());
     assert_eq!(server.cli(&["REPLICAOF", "NO", "ONE"]).text(), "OK");
     ordeal.end(|| shared(&server)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_through_a_cluster_takes_its_revocations_along() {
+    let cluster = block_in_place(|| RedisCluster::start(3, 0));
+    let of = || Revocations::options().redis(Redis::connect(&cluster.url()).expect("a URL"));
+    let ordeal = Ordeal::begin(of(), of()).await;
+    let slot = cluster.slot("{revoked}");
+    let (from, to) = (cluster.owner(slot), (cluster.owner(slot) + 1) % 3);
+    cluster.begin_migration(slot, from, to);
+    let mut moved = 0;
+    while cluster.migrate_keys(slot, from, to, 1) > 0 {
+        // Half of the keys here and half there: nothing can be asked that concerns both.
+        moved += 1;
+        ordeal.hammer.revoke(&ordeal.one, &format!("half-way-{moved}")).await;
+    }
+    ordeal.hammer.go_on().await;
+    cluster.finish_migration(slot, to);
+    ordeal.endure().await;
+    ordeal.end(of).await;
 }

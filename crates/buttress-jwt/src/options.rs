@@ -52,15 +52,16 @@ impl RevocationsOptions {
         self
     }
 
-    /// How old what a process knows may be before it asks Redis for each token. Default: 1 s. The stream is read and asked for losses
-    /// four times as often.
+    /// How old what a process knows may be before it asks Redis for each token. Default: 1 s; at least 20 ms. The stream is asked for losses
+    /// four times as often, which costs Redis a script and a read each time. All processes should have the same.
     pub fn max_staleness(mut self, time: Duration) -> Self {
         self.max_staleness = time.max(Duration::from_millis(20));
         self
     }
 
     /// Whether to wait until so many replicas of Redis have a revocation, and how long (`WAIT`). Default: no; the answer of the
-    /// master is enough.
+    /// master is enough, since this process tells a replica that takes over what it missed. It matters where a process may die with its Redis. Those
+    /// who revoke at the same time wait one after the other, over a connection of their own.
     pub fn replicas(mut self, count: u32, timeout: Duration) -> Self {
         self.replicas = Some((count, timeout));
         self

@@ -83,7 +83,8 @@ impl Revocation {
         Self::all(Kind::Session, Mark::of(Kind::Session, issuer, sid))
     }
 
-    /// Every token of a subject that was issued up to now: *log out everywhere*.
+    /// Every token of a subject that was issued up to now, by the clock of the process that revokes: *log out everywhere*. Where an issuer's clock is
+    /// ahead of it, give [`before`](Self::before) a time that is as much later.
     pub fn subject(issuer: &str, subject: &str) -> Self {
         Self::now(Kind::Subject, Mark::of(Kind::Subject, issuer, subject))
     }
