@@ -120,6 +120,7 @@ mod endpoints;
 mod endpoint_reply;
 mod credentials;
 mod token_cookies;
+pub mod flask;
 mod backing;
 mod key;
 mod store;
