@@ -17,6 +17,7 @@ mod answers;
 mod attacks;
 mod bed;
 mod endpoints;
+mod flask;
 mod fleet;
 mod life;
 mod remembered;

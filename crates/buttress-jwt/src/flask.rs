@@ -92,7 +92,8 @@ mod tests {
     use crate::policy;
 
     /// What flask-jwt-extended 4.7 writes.
-    const TOKEN: &str = r#"{"fresh":true,"iat":1000,"jti":"1","type":"access","sub":"ada","nbf":1000,"csrf":"word","exp":1900}"#;
+    const TOKEN: &str =
+        r#"{"fresh":true,"iat":1000,"jti":"1","type":"access","sub":"ada","nbf":1000,"csrf":"word","exp":1900}"#;
 
     fn claims(text: &str) -> Claims {
         Claims::read(crate::json::object(text.as_bytes()).unwrap()).unwrap()

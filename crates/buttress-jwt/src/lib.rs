@@ -104,6 +104,7 @@ mod revocation;
 mod mark;
 mod pending;
 mod replica;
+mod blacklist;
 mod stream;
 mod sight;
 mod eviction;
