@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use buttress::core::ManualClock;
 use buttress::jwt::{
-    Algorithm, Issuer, JwtLayer, Key, Keys, Login, Revocation, Revocations, Rule, SigningKey, Token, TokenCookies,
-    TrustedIssuer, Verifier, flask,
+    Algorithm, Issuer, JwtLayer, Key, Keys, Login, RefreshError, Revocation, Revocations, Rule, SigningKey, Token,
+    TokenCookies, TrustedIssuer, Verifier, flask,
 };
 use buttress::redis::Redis;
 use buttress_tests::RedisServer;
@@ -277,4 +277,49 @@ async fn a_token_of_ours_opens_flask() {
     let next = issuer.refresh(tokens.refresh()).await.expect("tokens");
     assert_eq!(bearer(old.url(), "GET /protected", next.access()).await, 200);
     assert_eq!(bearer(old.url(), "GET /fresh", next.access()).await, 401);
+}
+
+#[tokio::test]
+async fn a_login_of_ours_ends_on_both_sides() {
+    let redis = RedisServer::start();
+    let Some(old) = Flask::start(&redis, &[]) else { return };
+    let revocations = shared(&redis).await;
+    let issuer = issuer(&revocations);
+    // This side believes the tokens of both.
+    let verifier = Verifier::new([issuer.trusted()]).expect("a verifier");
+    let new = ours(JwtLayer::new(verifier.clone(), revocations)).await;
+    let theirs = log_in(old.url(), json!("ada")).await.access;
+    let (here, there) = (issuer.login(Login::new("ada")).await, issuer.login(Login::new("ada")).await);
+    let (here, there) = (here.expect("tokens"), there.expect("tokens"));
+    for token in [&theirs, here.access(), there.access()] {
+        assert_eq!(bearer(&new, "GET /protected", token).await, 200);
+        assert_eq!(bearer(old.url(), "GET /protected", token).await, 200);
+    }
+    assert_eq!(bearer(old.url(), "DELETE /logout", there.access()).await, 200);
+    for token in [&theirs, here.access()] {
+        issuer.logout(&verifier.verify(token, now()).expect("a good token")).await.expect("it is told");
+    }
+    for token in [&theirs, here.access(), there.access()] {
+        assert_eq!(bearer(&new, "GET /protected", token).await, 401);
+        assert_eq!(bearer(old.url(), "GET /protected", token).await, 401);
+    }
+    assert_eq!(bearer(old.url(), "DELETE /logout", there.refresh()).await, 200);
+    assert!(matches!(issuer.refresh(there.refresh()).await, Err(RefreshError::Ended)));
+    issuer.revoke(here.refresh()).await.expect("it is told");
+    assert_eq!(bearer(old.url(), "POST /refresh", here.refresh()).await, 401);
+}
+
+#[tokio::test]
+async fn flask_hears_later_of_what_redis_missed_or_lost() {
+    let redis = RedisServer::start();
+    let Some(old) = Flask::start(&redis, &[]) else { return };
+    let revocations = shared(&redis).await;
+    let token = log_in(old.url(), json!("ada")).await.access;
+    redis.stop();
+    assert!(revocations.revoke(Revocation::token(&believed(&token))).await.is_err(), "it is not told yet");
+    redis.cont();
+    let refused = async || bearer(old.url(), "GET /protected", &token).await == 401;
+    until("it is told", refused).await;
+    assert_eq!(redis.cli(&["FLUSHALL"]).text(), "OK");
+    until("it is told again", refused).await;
 }

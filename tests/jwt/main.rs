@@ -10,6 +10,7 @@
 //! | whatever happens to Redis, no revoked token is taken for good later than the bound, and nothing is lost that somebody alive knows | `faults`, `losses`, `failover` |
 //! | a login goes on from token to token; a copy of a refresh token ends it; nothing at rest can be presented | `life` |
 //! | the ready services, as a browser and as a program use them | `endpoints` |
+//! | the real flask-jwt-extended believes our tokens and we its, and what one side ends has ended on the other | `flask` |
 //!
 //! Rules, sources, cookies, forged requests, times and rotations are tested beside the code, in tables; fetched keys in the crate's `tests/fetch`.
 

@@ -45,10 +45,11 @@
 //!   which holds for the beginning alone: an old service's list forgets a token when it ends.
 //! - **401 where Flask says 422** for what is no token of its own, and 400 for what is none at all; with `WWW-Authenticate`, and a body by RFC 9457 instead of
 //!   `{"msg": …}`. 503 while Redis is away; Flask fails with 500.
-//! - **Refresh tokens** are no access tokens on either side, and each side exchanges its own. Ours are good for one exchange here; Flask would take one as often as
-//!   it is presented, so `/refresh` must not stay behind when `/login` moves.
-//! - **Only a logout of a token, or of the login that it names, reaches the list.** The list knows nothing but single tokens: *log out everywhere* holds here
-//!   alone, and a logout here reaches over there the tokens that the request carried.
+//! - **Refresh tokens** are no access tokens on either side, and each side exchanges its own: whoever holds one of the old service logs in again. Ours are good
+//!   for one exchange here; Flask would take one as often as it is presented, so `/refresh` must not stay behind when `/login` moves.
+//! - **The list knows single tokens.** A logout here puts the token on it that was presented. What ends more than that (a whole login, *log out
+//!   everywhere*, a key) holds for the rest here alone, until those tokens end.
+//! - **Times of issue are whole seconds there**: who logs in at the old service in the second of a *log out everywhere* is refused, and does it again.
 
 use crate::algorithm::Algorithm;
 use crate::keys::Keys;
