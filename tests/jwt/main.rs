@@ -11,6 +11,7 @@
 //! | a restart of a process that has no Redis forgets nothing, however it ended | `journal` |
 //! | a login goes on from token to token; a copy of a refresh token ends it; nothing at rest can be presented | `life` |
 //! | the ready services, as a browser and as a program use them | `endpoints` |
+//! | the real flask-jwt-extended believes our tokens and we its, and what one side ends has ended on the other | `flask` |
 //!
 //! Rules, sources, cookies, forged requests, times and rotations are tested beside the code, in tables; fetched keys in the crate's `tests/fetch`.
 
@@ -18,6 +19,7 @@ mod answers;
 mod attacks;
 mod bed;
 mod endpoints;
+mod flask;
 mod fleet;
 mod life;
 mod remembered;

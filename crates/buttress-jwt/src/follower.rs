@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buttress_redis::{Consumer, Error, Mode, StreamId};
+use buttress_redis::{Consumer, Error, StreamId};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::blacklist::Blacklist;
 use crate::claims::{millis, whole_millis};
 use crate::eviction::Eviction;
 use crate::revocation::Entry;
@@ -184,6 +185,7 @@ impl Reader {
     /// until that has been done; if it fails, it is begun again.
     async fn mend(&mut self, epoch: Epoch) -> Result<(), Error> {
         self.shared.sight.lost();
+        self.shared.blacklist.iter().for_each(Blacklist::lost);
         self.eviction.look_again();
         if self.mending.as_ref() != Some(&epoch) {
             metrics::counter!("buttress_jwt_revocations_lost_total").increment(1);
@@ -235,15 +237,12 @@ impl Reader {
         for batch in overdue.chunks(BATCH) {
             let entries: Vec<_> = batch.iter().map(|untold| untold.entry).collect();
             self.stream.publish(Way::Own(&mut self.consumer), &entries, true, now).await?;
-            for untold in batch {
-                if let (Some(prefix), Some(id)) = (&self.shared.options.blacklist, &untold.id) {
-                    let left = Duration::from_millis(untold.entry.until.saturating_sub(now));
-                    self.stream.redis().set(format!("{prefix}{id}"), "", Some(left), Mode::Always).await?;
-                }
-                self.shared.pending.told_again(&untold.entry, now);
-            }
+            batch.iter().for_each(|untold| self.shared.pending.told_again(&untold.entry, now));
         }
-        Ok(())
+        match &self.shared.blacklist {
+            Some(list) => list.tell(&mut self.consumer, now).await,
+            None => Ok(()),
+        }
     }
 
     /// The last entry that still matters, with its end. What a failover loses is always the end of the stream: while this one is there, so is

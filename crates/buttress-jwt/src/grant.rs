@@ -99,7 +99,7 @@ impl Profile {
     pub(crate) fn access(self, trusted: TrustedIssuer) -> TrustedIssuer {
         match self {
             Self::Rfc9068 => trusted.only_access_tokens().require("sid"),
-            Self::Flask => trusted.only_of_type("access").require("jti").require("sub"),
+            Self::Flask => trusted.only_flask_tokens(),
         }
     }
 
@@ -107,7 +107,7 @@ impl Profile {
     pub(crate) fn refresh(self, trusted: TrustedIssuer) -> TrustedIssuer {
         match self {
             Self::Rfc9068 => trusted.kind("rt+jwt").require("sid"),
-            Self::Flask => trusted.only_of_type("refresh").require("sid"),
+            Self::Flask => trusted.only_of_type("refresh").require("sid").punctual(),
         }
     }
 

@@ -262,7 +262,7 @@ impl Issuer {
     /// If it holds in this process only, for now.
     pub async fn logout(&self, token: &Token) -> Result<(), RevokeError> {
         match token.claims().session() {
-            Some(session) => self.end(session).await,
+            Some(session) => self.end(session, token).await,
             None => self.settings.revocations.revoke(Revocation::token(token)).await,
         }
     }
@@ -281,8 +281,8 @@ impl Issuer {
     /// # Errors
     /// If it holds in this process only, for now.
     pub async fn revoke(&self, token: &str) -> Result<(), RevokeError> {
-        if let Ok((_, grant)) = self.believe(token) {
-            return self.end(&grant.session).await;
+        if let Ok((believed, grant)) = self.believe(token) {
+            return self.end(&grant.session, &believed).await;
         }
         let now = self.settings.revocations.clock().now();
         let verifier = Verifier::new([self.trusted()]).map(|verifier| verifier.remember(0));
@@ -301,16 +301,15 @@ impl Issuer {
         self.settings.revocations.clock().now()
     }
 
-    async fn end(&self, session: &str) -> Result<(), RevokeError> {
+    async fn end(&self, session: &str, token: &Token) -> Result<(), RevokeError> {
         let ended = self.settings.families.end(self.family(session)).await;
-        let revoked = self.revoke_session(session).await;
+        let revoked = self.revoke_login_of(token).await;
         // Where the record could not be removed, the revocation stands in for that: refresh tokens are checked as well.
         revoked.and(ended.map_err(|StoreAway(error)| RevokeError::Untold(error)))
     }
 
-    pub(crate) async fn revoke_session(&self, session: &str) -> Result<(), RevokeError> {
-        let issuer = self.name().unwrap_or_default();
-        self.settings.revocations.revoke(Revocation::session(issuer, session)).await
+    pub(crate) async fn revoke_login_of(&self, token: &Token) -> Result<(), RevokeError> {
+        self.settings.revocations.revoke(Revocation::login_of(token)).await
     }
 
     pub(crate) fn family(&self, session: &str) -> Mark {

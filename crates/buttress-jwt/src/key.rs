@@ -9,7 +9,7 @@
 //! | `{prefix}:jwt:v1:{family}` | hash | one login: digests of its refresh tokens, the last rotation | as long as the refresh token |
 //! | `{prefix}:jwt:v1:{keys}:{url}` | string | what an issuer published at a URL, and when it was asked | as long as keys are believed unconfirmed |
 //! | `{prefix}:jwt:v1:{keys}:{url}:lease` | string | nothing: one process asks the issuer for all | as long as the issuer may take, and two seconds |
-//! | `blacklist:{jti}` | string | nothing, where an old service looks there | as long as the token |
+//! | `blacklist:{jti}` | string | `true`, where an old service looks there | a minute longer than the token |
 //!
 //! All that concerns revocation shares one hash tag, so that a script reaches it together; a mark is a digest of kind, issuer and
 //! name, so that neither subjects nor token ids can be read out of Redis. A URL is a digest too: its query may be a secret.

@@ -68,7 +68,8 @@ impl RevocationsOptions {
     }
 
     /// Also reads and writes keys of this prefix with a token's `jti` behind it, where services look that use flask-jwt-extended as its
-    /// documentation has it (`blacklist:`, or an empty one). While this is set, each request asks Redis once. Default: no.
+    /// documentation has it ([`flask::BLACKLIST`](crate::flask::BLACKLIST), or an empty one). A key that is there revokes the token, whatever it says;
+    /// ours say `true`. While this is set, each request asks Redis once. Default: no.
     pub fn blacklist(mut self, prefix: impl Into<String>) -> Self {
         self.blacklist = Some(prefix.into());
         self

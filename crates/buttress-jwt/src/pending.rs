@@ -17,8 +17,6 @@ pub(crate) struct Pending(Mutex<HashMap<Mark, Untold>>);
 #[derive(Clone, Debug)]
 pub(crate) struct Untold {
     pub(crate) entry: Entry,
-    /// The `jti`, for those who know tokens by it.
-    pub(crate) id: Option<String>,
     /// When it was told last, in milliseconds since 1970; none if that failed.
     told: Option<u64>,
 }
@@ -27,27 +25,23 @@ pub(crate) struct Untold {
 
 impl Pending {
     /// Something is about to be told.
-    pub(crate) fn tell(&self, mut entry: Entry, id: Option<&str>, now: u64) {
+    pub(crate) fn tell(&self, mut entry: Entry, now: u64) {
         let mut pending = self.lock();
         if let Some(earlier) = pending.get(&entry.mark).map(|untold| untold.entry) {
             (entry.cutoff, entry.until) = (entry.cutoff.max(earlier.cutoff), entry.until.max(earlier.until));
         }
-        pending.insert(entry.mark, Untold { entry, id: id.map(str::to_owned), told: Some(now) });
+        pending.insert(entry.mark, Untold { entry, told: Some(now) });
     }
 
     /// Nobody heard.
-    pub(crate) fn failed(&self, entry: Entry, id: Option<&str>) {
-        let id = id.map(str::to_owned);
-        self.lock().entry(entry.mark).or_insert(Untold { entry, id, told: None }).told = None;
+    pub(crate) fn failed(&self, entry: Entry) {
+        self.lock().entry(entry.mark).or_insert(Untold { entry, told: None }).told = None;
     }
 
-    /// The stream has it. One that others look up by its `jti`, where nobody heard it, is told again all the same.
+    /// The stream has it.
     pub(crate) fn came_back(&self, entry: &Entry) {
         let mut pending = self.lock();
-        let has = |untold: &Untold| {
-            let is_covered = untold.entry.cutoff <= entry.cutoff && untold.entry.until <= entry.until;
-            is_covered && (untold.told.is_some() || untold.id.is_none())
-        };
+        let has = |untold: &Untold| untold.entry.cutoff <= entry.cutoff && untold.entry.until <= entry.until;
         if pending.get(&entry.mark).is_some_and(has) {
             pending.remove(&entry.mark);
         }
@@ -87,7 +81,7 @@ mod tests {
     fn what_does_not_come_back_is_told_again() {
         let pending = Pending::default();
         let overdue = |now| pending.overdue(now, 250).len();
-        pending.tell(entry(5), None, 1_000);
+        pending.tell(entry(5), 1_000);
         assert_eq!((overdue(1_249), overdue(1_250)), (0, 1));
         pending.told_again(&entry(5), 1_250);
         assert_eq!((overdue(1_300), overdue(1_500)), (0, 1));
@@ -100,8 +94,8 @@ mod tests {
     #[test]
     fn what_nobody_heard_is_told_at_once_and_not_for_ever() {
         let pending = Pending::default();
-        pending.failed(entry(5), Some("1"));
-        assert_eq!(pending.overdue(1_000, 250)[0].id.as_deref(), Some("1"));
+        pending.failed(entry(5));
+        assert_eq!(pending.overdue(1_000, 250).len(), 1);
         assert_eq!(pending.overdue(10_000, 250).len(), 0, "it has ended");
         assert_eq!(pending.overdue(1_000, 250).len(), 0);
     }

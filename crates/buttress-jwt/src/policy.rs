@@ -36,7 +36,7 @@ pub(crate) fn on_time(claims: &Claims, trusted: &TrustedIssuer, now: u64) -> Res
     let Some(expires) = claims.expires else { return Err(Fault::Endless) };
     let lifetime = expires.saturating_sub(claims.issued.unwrap_or(now));
     match () {
-        () if expires.saturating_add(skew) <= now => Err(Fault::Expired),
+        () if expires.saturating_add(trusted.late()) <= now => Err(Fault::Expired),
         () if claims.not_before.is_some_and(|begin| begin > now.saturating_add(skew)) => Err(Fault::Early),
         () if claims.issued.is_some_and(|issued| issued > now.saturating_add(skew)) => Err(Fault::Unborn),
         () if lifetime > whole_millis(trusted.max_lifetime) => Err(Fault::Lifetime),

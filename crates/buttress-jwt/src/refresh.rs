@@ -78,7 +78,7 @@ impl Issuer {
             Rotation::Reused => {
                 tracing::warn!(target: "buttress_jwt", "a refresh token was presented again: its login is ended");
                 // Told or untold: it holds here, and is told when that is possible.
-                if let Err(error) = self.revoke_session(&grant.session).await {
+                if let Err(error) = self.revoke_login_of(&believed).await {
                     tracing::warn!(target: "buttress_jwt", %error, "the end of a login is not told yet");
                 }
                 Err(RefreshError::Reused)

@@ -24,8 +24,8 @@ pub struct Revocation {
     pub(crate) before: Option<Before>,
     /// When there is nothing left to refuse, if that is known.
     pub(crate) until: Option<u64>,
-    /// The `jti`, for those who know tokens by it.
-    pub(crate) id: Option<String>,
+    /// The `jti` of a token and its end, for those who know tokens by it.
+    pub(crate) listed: Option<(String, Option<u64>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,24 +58,20 @@ impl Revocation {
     /// This token alone. Where it names the login that it comes from (`sid`), [`Revocation::login_of`] is what a logout means.
     pub fn token(token: &Token) -> Self {
         let verified = token.verified();
-        Self {
-            until: Some(verified.until),
-            id: token.claims().id().map(str::to_owned),
-            ..Self::all(Kind::Token, token.marks().token)
-        }
+        Self { until: Some(verified.until), listed: listed(token), ..Self::all(Kind::Token, token.marks().token) }
     }
 
     /// The login that this token comes from, with all its tokens; the token alone if it does not name one.
     pub fn login_of(token: &Token) -> Self {
         match token.marks().session {
-            Some(session) => Self { id: token.claims().id().map(str::to_owned), ..Self::all(Kind::Session, session) },
+            Some(session) => Self { listed: listed(token), ..Self::all(Kind::Session, session) },
             None => Self::token(token),
         }
     }
 
     /// A token by its `jti`. Kept as long as any token of the layer may live; see [`until`](Self::until).
     pub fn id(issuer: &str, jti: &str) -> Self {
-        Self { id: Some(jti.to_owned()), ..Self::all(Kind::Token, Mark::of(Kind::Token, issuer, jti)) }
+        Self { listed: Some((jti.to_owned(), None)), ..Self::all(Kind::Token, Mark::of(Kind::Token, issuer, jti)) }
     }
 
     /// A login by its `sid`, with all tokens that came of it.
@@ -124,7 +120,7 @@ impl Revocation {
     }
 
     fn all(kind: Kind, mark: Mark) -> Self {
-        Self { kind, mark, before: None, until: None, id: None }
+        Self { kind, mark, before: None, until: None, listed: None }
     }
 
     fn now(kind: Kind, mark: Mark) -> Self {
@@ -142,6 +138,10 @@ impl Revocation {
         let until = self.until.unwrap_or(last).min(last).div_ceil(1000).saturating_mul(1000);
         Entry { kind: self.kind, mark: self.mark, cutoff, until }
     }
+}
+
+fn listed(token: &Token) -> Option<(String, Option<u64>)> {
+    Some((token.claims().id()?.to_owned(), Some(token.verified().until)))
 }
 
 // === impl Entry ===

@@ -8,6 +8,7 @@ use std::time::Duration;
 use buttress_core::Clock;
 use buttress_redis::{Consumer, Redis};
 
+use crate::blacklist::Blacklist;
 use crate::claims::{millis, whole_millis};
 use crate::follower::Follower;
 use crate::journal::Journal;
@@ -93,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) pending: Pending,
     swept: AtomicU64,
     pub(crate) options: RevocationsOptions,
+    pub(crate) blacklist: Option<Blacklist>,
     backing: Backing,
 }
 
@@ -151,15 +153,18 @@ impl Revocations {
             Backing::Memory => Ok(()),
             Backing::Journal(journal) => shared.write_down(journal, entry).await,
             Backing::Redis(stream, durable) => {
-                let id = revocation.id.as_deref().filter(|_| shared.options.blacklist.is_some());
                 if is_new {
-                    shared.pending.tell(entry, id, now);
+                    shared.pending.tell(entry, now);
                 }
-                shared.publish(stream, durable.as_deref(), entry, id, now).await.inspect_err(|error| {
-                    if matches!(error, RevokeError::Untold(_)) {
-                        shared.pending.failed(entry, id);
-                    }
-                })
+                // Both are told, whatever becomes of the other.
+                let (listed, published) = tokio::join!(
+                    shared.list(stream, &revocation, entry, now),
+                    shared.publish(stream, durable.as_deref(), entry, now),
+                );
+                if let Err(RevokeError::Untold(_)) = &published {
+                    shared.pending.failed(entry);
+                }
+                published.and(listed)
             }
         }
     }
@@ -219,6 +224,7 @@ impl Revocations {
             reach: AtomicU64::new(whole_millis(options.reach)),
             pending: Pending::default(),
             swept: AtomicU64::new(now),
+            blacklist: options.blacklist.clone().map(Blacklist::new),
             options,
             backing,
         });
@@ -245,7 +251,7 @@ impl Shared {
     pub(crate) fn known(&self, token: &Token, now: u64) -> Known {
         match self.replica.revoked(token, now) {
             Some(kind) => Known::Standing(Standing::Revoked(kind)),
-            None if self.options.blacklist.is_none() && self.is_current(now) => Known::Standing(Standing::Good),
+            None if self.blacklist.is_none() && self.is_current(now) => Known::Standing(Standing::Good),
             None => Known::Ask,
         }
     }
@@ -263,8 +269,8 @@ impl Shared {
                 Ok(None) | Err(_) => return Standing::Unknown,
             }
         }
-        match (&self.options.blacklist, token.claims().id()) {
-            (Some(prefix), Some(id)) => match stream.redis().contains(format!("{prefix}{id}")).await {
+        match (&self.blacklist, token.claims().id()) {
+            (Some(list), Some(id)) => match list.has(stream.redis(), id).await {
                 Ok(false) => Standing::Good,
                 Ok(true) => Standing::Revoked(Kind::Token),
                 Err(_) => Standing::Unknown,
@@ -282,6 +288,7 @@ impl Shared {
         let due = now.saturating_sub(swept) >= SWEEP_EVERY;
         if due && self.swept.compare_exchange(swept, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.replica.sweep(now);
+            self.blacklist.iter().for_each(|list| list.sweep(now));
         }
     }
 
@@ -302,19 +309,19 @@ impl Shared {
         written.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(RevokeError::Journal)
     }
 
+    /// Puts the token that is meant onto the list of an old service, if there is one.
+    async fn list(&self, stream: &Stream, revocation: &Revocation, entry: Entry, now: u64) -> Result<(), RevokeError> {
+        let (Some(list), Some((id, end))) = (&self.blacklist, &revocation.listed) else { return Ok(()) };
+        list.add(stream.redis(), id, end.unwrap_or(entry.until), now).await.map_err(RevokeError::Untold)
+    }
+
     async fn publish(
         &self,
         stream: &Stream,
         durable: Option<&Durable>,
         entry: Entry,
-        id: Option<&str>,
         now: u64,
     ) -> Result<(), RevokeError> {
-        if let (Some(prefix), Some(id)) = (&self.options.blacklist, id) {
-            let left = Duration::from_millis(entry.until.saturating_sub(now));
-            let set = stream.redis().set(format!("{prefix}{id}"), "", Some(left), buttress_redis::Mode::Always);
-            set.await.map_err(RevokeError::Untold)?;
-        }
         let Some(Durable { consumer, replicas, timeout }) = durable else {
             return stream.publish(Way::Shared, &[entry], false, now).await.map_err(RevokeError::Untold);
         };

@@ -2,6 +2,7 @@
 
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
+use crate::flask;
 use crate::tokens::Tokens;
 
 /// The cookies of the two tokens and of their words against forged requests.
@@ -61,10 +62,10 @@ const PLAIN_NAMES: Names = Names {
 };
 /// As flask-jwt-extended names them.
 const FLASK_NAMES: Names = Names {
-    access: "access_token_cookie",
-    refresh: "refresh_token_cookie",
-    access_csrf: "csrf_access_token",
-    refresh_csrf: "csrf_refresh_token",
+    access: flask::ACCESS_COOKIE,
+    refresh: flask::REFRESH_COOKIE,
+    access_csrf: flask::ACCESS_CSRF_COOKIE,
+    refresh_csrf: flask::REFRESH_CSRF_COOKIE,
 };
 
 // === impl TokenCookies ===

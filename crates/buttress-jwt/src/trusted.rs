@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::algorithm::Algorithm;
+use crate::claims::whole_millis;
 use crate::header::media_type;
 use crate::keys::Keys;
 
@@ -33,6 +34,8 @@ pub struct TrustedIssuer {
     pub(crate) of_type: Option<&'static str>,
     pub(crate) required: Vec<String>,
     pub(crate) skew: Duration,
+    /// Not believed after their end, not even for the skew.
+    pub(crate) punctual: bool,
     pub(crate) max_lifetime: Duration,
     pub(crate) roles: String,
 }
@@ -89,6 +92,7 @@ impl TrustedIssuer {
             of_type: None,
             required: Vec::new(),
             skew: SKEW,
+            punctual: false,
             max_lifetime: MAX_LIFETIME,
             roles: "/roles".to_owned(),
         }
@@ -110,6 +114,12 @@ impl TrustedIssuer {
     /// Only tokens whose claim `type` says this, as flask-jwt-extended has it.
     pub(crate) fn only_of_type(mut self, name: &'static str) -> Self {
         self.of_type = Some(name);
+        self
+    }
+
+    /// Nothing is believed after its end: for tokens that somebody else keeps a list of, and forgets when they end.
+    pub(crate) fn punctual(mut self) -> Self {
+        self.punctual = true;
         self
     }
 
@@ -136,6 +146,11 @@ impl TrustedIssuer {
     pub fn roles_at(mut self, pointer: impl Into<String>) -> Self {
         self.roles = pointer.into();
         self
+    }
+
+    /// How long tokens are believed after their end, in milliseconds.
+    pub(crate) fn late(&self) -> u64 {
+        if self.punctual { 0 } else { whole_millis(self.skew) }
     }
 
     /// How long a token that is issued now can pass at most.

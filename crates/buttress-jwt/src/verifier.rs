@@ -182,7 +182,7 @@ impl Verifier {
         Ok(Token::new(Verified {
             marks: OnceLock::new(),
             unnamed: Mark::unnamed(&claims, compact.signed),
-            until: claims.expires.unwrap_or_default().saturating_add(claims::whole_millis(trusted.skew)),
+            until: claims.expires.unwrap_or_default().saturating_add(trusted.late()),
             claims,
             algorithm: header.algorithm,
             kid: header.kid,

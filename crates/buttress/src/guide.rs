@@ -278,9 +278,10 @@ pub mod tokens {
     //!
     //! # Moving from flask-jwt-extended
     //!
-    //! While both run they share the secret, the cookies and the list of what was logged out: `Issuer::flask` makes tokens as that does,
-    //! `TokenCookies::flask` names the cookies, and `RevocationsOptions::blacklist` reads and writes the keys (`blacklist:<jti>`) that its documentation
-    //! has in `token_in_blocklist_loader`. Each request asks Redis once for that long; without it none does.
+    //! While both run they share the secret, the cookies and the list of what was logged out: `TrustedIssuer::flask` believes tokens of that,
+    //! `Issuer::flask` makes them, `TokenCookies::flask` names the cookies, and `RevocationsOptions::blacklist` reads and writes the keys
+    //! (`blacklist:<jti>`) that its documentation has in `token_in_blocklist_loader`. Each request asks Redis once for that long; without it none does.
+    //! `buttress::jwt::flask` has the five lines, each setting's counterpart, and what differs.
     //!
     //! | there | here |
     //! |---|---|
