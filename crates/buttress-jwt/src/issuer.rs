@@ -106,7 +106,7 @@ impl Issuer {
     }
 
     /// Issues tokens as flask-jwt-extended does, that its services accept: without `iss` and `aud`, with `type`, `fresh` and `csrf`. For the
-    /// time in which services move over; see the section on moving over.
+    /// time in which services move over; see [`flask`](crate::flask).
     ///
     /// # Errors
     /// None at present.
