@@ -1,6 +1,8 @@
 //! A replica takes over that has not heard of everything, or the old master wakes up and does not know that it was replaced.
 
-use buttress::jwt::Revocations;
+use std::time::Duration;
+
+use buttress::jwt::{Revocation, Revocations, RevokeError};
 use buttress::redis::Redis;
 use buttress_tests::{RedisCluster, RedisSentinel, RedisServer};
 use tokio::task::block_in_place;
@@ -49,7 +51,7 @@ async fn a_hung_master_that_wakes_up_replaced_is_not_believed() {
     for number in 0..50 {
         ordeal.hammer.revoke(&ordeal.one, &format!("one-{number}")).await;
         ordeal.hammer.revoke(&ordeal.other, &format!("other-{number}")).await;
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     ordeal.hammer.go_on().await;
     ordeal.end(|| of(&group)).await;
@@ -68,7 +70,7 @@ async fn a_master_that_was_replaced_by_hand_is_left() {
             until("the replica is promoted", async || group.has_failed_over()).await;
             ordeal.hammer.check_newcomer(&of(&group)).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     ordeal.hammer.go_on().await;
     ordeal.end(|| of(&group)).await;
@@ -86,6 +88,31 @@ async fn a_master_that_becomes_a_replica_is_not_believed() {
     assert!(!ordeal.one.is_ready() && !ordeal.other.is_ready());
     assert_eq!(server.cli(&["REPLICAOF", "NO", "ONE"]).text(), "OK");
     ordeal.end(|| shared(&server)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_replicas_is_told_how_many_have_it_and_holds_up_nobody() {
+    let server = RedisServer::with().arg("repl-diskless-sync-delay", 0).start();
+    let redis = Redis::connect(&server.url()).expect("a URL");
+    let one = Revocations::options().replicas(1, Duration::from_secs(2)).redis(redis.clone());
+    one.ready().await;
+    let waiting = tokio::spawn({
+        let one = one.clone();
+        async move { one.revoke(Revocation::everything()).await }
+    });
+    until("it is published", async || server.cli(&["XLEN", NEWS]).int() == 1).await;
+    // Those who share the connection go on, for much longer than it would be left for silence.
+    for _ in 0..50 {
+        redis.contains("k").await.expect("it is not held up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!waiting.is_finished(), "it waits");
+    let refused = waiting.await.expect("it does not panic").expect_err("there is no replica");
+    assert!(matches!(refused, RevokeError::Replicas { asked: 1, have: 0 }), "{refused}");
+    let replica = RedisServer::with().replica_of(&server).start();
+    until("the replica is in step", async || replica.info("master_link_status").as_deref() == Some("up")).await;
+    until("a replica has it", async || one.revoke(Revocation::everything()).await.is_ok()).await;
+    assert!(replica.cli(&["XLEN", NEWS]).int() >= 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

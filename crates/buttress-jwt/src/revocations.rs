@@ -46,6 +46,7 @@ use crate::token::Token;
 /// a Redis that has just begun may be one that has forgotten. What nobody alive knows any more is lost, and what only a process knows
 /// that does not reach Redis within that second is known when it does.
 ///
+/// That a server is another than before is known by `INFO`; where its user may not ask that, only by what is missing.
 /// Where Redis is full, what is known stays known, and more cannot be acknowledged. With a cluster or sentinels, have the servers refuse to serve
 /// as master alone (`min-replicas-to-write 1`, `min-replicas-max-lag 1`): else one that was replaced behind a broken network goes on to be
 /// believed by those on its side of it.

@@ -10,6 +10,7 @@
 --
 -- Returns nothing.
 local epoch = redis.call('HGET', KEYS[2], 'epoch') or ''
+local now = math.min(time(), tonumber(ARGV[1])) -- either clock may be wrong: what is told stays for the longer time
 local last
 for n = 3, #KEYS do
   local at = 3 * (n - 2)
@@ -21,7 +22,7 @@ for n = 3, #KEYS do
     last = redis.call('XADD', KEYS[1], '*', 'r', ARGV[at + 2]) -- first: where this fails, nothing must say that it was told
     ends = math.max(ends, late)
     local note = string.format('%.0f %.0f %s', math.max(cutoff, old), ends, epoch)
-    redis.call('SET', KEYS[n], note, 'PX', string.format('%.0f', math.max(ends - ARGV[1], 1)))
+    redis.call('SET', KEYS[n], note, 'PX', string.format('%.0f', math.max(ends - now, 1)))
   end
 end
 if last then
@@ -42,7 +43,6 @@ local function ends(fields)
   end
   return number + 60000
 end
-local now = math.min(time(), tonumber(ARGV[1])) -- either clock may be wrong
 local seen = redis.call('HGET', KEYS[2], 'seen')
 local most = math.max(20, 2 * (#KEYS - 2))
 local entries = redis.call('XRANGE', KEYS[1], seen and '(' .. seen or '-', '+', 'COUNT', most)
