@@ -273,7 +273,7 @@ pub mod tokens {
     //! |---|---|---|---|---|
     //! | there | refused | admitted, in memory | told to all in milliseconds | |
     //! | hangs, restarts, is cut off | refused, wherever it was heard | admitted for `max_staleness`, then 503 | an error; holds here, told later | 503 |
-    //! | was flushed, or failed over to a replica that lagged | refused, wherever it was heard | 503 until the processes have told again what they know, about half of `max_staleness` | told to all | log in again |
+    //! | was flushed, or failed over to a replica that lagged | refused, wherever it was heard | 503 until the processes have told again what they know: half of `max_staleness` and a second | told to all | log in again |
     //! | evicts keys | refused, wherever it was heard; told again when a loss is noticed | | an error log at start | |
     //!
     //! # Moving from flask-jwt-extended
@@ -305,6 +305,11 @@ pub mod operation {
     //! `SET`, `GETRANGE`, `EXISTS`, `PTTL`, `PEXPIRE`, `DEL`, `UNLINK`, `HGET`, `HGETALL`, `HKEYS`, `HSET`, `HDEL`, and
     //! `EVAL`, `EVALSHA`, `TIME`.
     //!
+    //! **Tokens want another Redis than a cache does**: what was revoked must not be evicted, so `maxmemory-policy noeviction`, and appended to disk
+    //! (`appendonly yes`). A cache in the same Redis works, with purges and lifetimes as its only end, or give the layers one each. Behind
+    //! sentinels and in a cluster `min-replicas-to-write 1` keeps a master that was replaced from being believed. Beside the commands above: `HMGET`, `TYPE`,
+    //! `XADD`, `XDEL`, `XRANGE`, `XREAD`, `ZADD`, `ZCARD`, `ZREM`, `ZREMRANGEBYSCORE`, `PEXPIREAT`, `INFO`, and `WAIT` where it is asked for.
+    //!
     //! # Keys
     //!
     //! | key | holds | lives |
@@ -317,6 +322,9 @@ pub mod operation {
     //! | `PREFIX:cache:news:…` | nothing: set and removed at once, to announce a change | |
     //! | a record's name with `:part:FILL:N` | 1 MiB of a large body | a minute longer than the record; five minutes when another took its place |
     //! | a record's name with `:lease` | the token of the process that fills it | two seconds, renewed while it does: half a minute since the body moved last, ten minutes in all |
+    //! | `PREFIX:jwt:v1:{revoked}:…` | what was revoked, and the stream that tells it: digests, no names | as long as a token may be refused for it |
+    //! | `PREFIX:jwt:v1:{DIGEST}` | one login: digests of its refresh tokens | as long as the last of them |
+    //! | `PREFIX:jwt:v1:{keys}:…` | a key set that a fleet fetches once | as long as it may be used |
     //! | `PREFIX:cache:news:canary:N` | the mark by which a feed notices `FLUSHALL` | a day |
     //!
     //! `CacheOptions::compress` packs bodies of text from 2 KiB on with LZ4. It is off by default: it costs time at each read out of
@@ -324,7 +332,8 @@ pub mod operation {
     //! what is packed. With and without it, processes read each other's records.
     //!
     //! Each value opens with 24 bytes that name its key, and is believed under that key only. Records have a version: old and
-    //! new deployments can share one Redis, each treats what it cannot read as absent. `FLUSHDB` is safe at any time.
+    //! new deployments can share one Redis, each treats what it cannot read as absent. `FLUSHDB` is safe at any time for what is cached; of logins it is the end, and of
+    //! revocations the processes tell what they know.
     //!
     //! # When it is away
     //!
