@@ -250,7 +250,7 @@ async fn while_redis_hangs_nobody_is_taken_for_logged_in_or_out() {
 }
 
 /// The side that makes tokens, moved over.
-fn issuer(revocations: &Revocations) -> Issuer {
+fn issuer_of_flask(revocations: &Revocations) -> Issuer {
     let key = SigningKey::secret(Algorithm::HS256, SECRET).expect("a good secret");
     Issuer::flask(key, revocations.clone()).expect("an issuer")
 }
@@ -259,7 +259,7 @@ fn issuer(revocations: &Revocations) -> Issuer {
 async fn a_token_of_ours_opens_flask() {
     let redis = RedisServer::start();
     let Some(old) = Flask::start(&redis, &[]) else { return };
-    let issuer = issuer(&Revocations::embedded());
+    let issuer = issuer_of_flask(&Revocations::embedded());
     let tokens = issuer.login(Login::new("ada")).await.expect("tokens");
     let field = format!("Bearer {}", tokens.access());
     let answer = ask(old.url(), "GET /protected", &[("authorization", &field)], "").await;
@@ -280,11 +280,38 @@ async fn a_token_of_ours_opens_flask() {
 }
 
 #[tokio::test]
+async fn a_token_of_ours_says_what_flask_checks() {
+    let redis = RedisServer::start();
+    let checks = [("JWT_DECODE_ISSUER", "https://shop.example"), ("JWT_DECODE_AUDIENCE", "shop")];
+    let Some(old) = Flask::start(&redis, &checks) else { return };
+    let issuer = |name, audience| {
+        let key = SigningKey::secret(Algorithm::HS256, SECRET).expect("a good secret");
+        Issuer::new(name, audience, key, Revocations::embedded()).expect("an issuer").flask_tokens()
+    };
+    for (name, audience, status) in [
+        ("https://shop.example", "shop", 200),
+        ("https://other.example", "shop", 422),
+        ("https://shop.example", "cart", 422),
+    ] {
+        let issuer = issuer(name, audience);
+        let tokens = issuer.login(Login::new("ada")).await.expect("tokens");
+        assert_eq!(bearer(old.url(), "GET /protected", tokens.access()).await, status, "{name} {audience}");
+        assert_eq!(bearer(old.url(), "POST /refresh", tokens.refresh()).await, 422, "that is for its issuer alone");
+        let next = issuer.refresh(tokens.refresh()).await.expect("tokens");
+        let verifier = Verifier::new([issuer.trusted()]).expect("a verifier");
+        assert!(verifier.verify(next.access(), now()).is_ok());
+        assert!(verifier.verify(next.refresh(), now()).is_err());
+    }
+    let nameless = issuer_of_flask(&Revocations::embedded()).login(Login::new("ada")).await.expect("tokens");
+    assert_eq!(bearer(old.url(), "GET /protected", nameless.access()).await, 422);
+}
+
+#[tokio::test]
 async fn a_login_of_ours_ends_on_both_sides() {
     let redis = RedisServer::start();
     let Some(old) = Flask::start(&redis, &[]) else { return };
     let revocations = shared(&redis).await;
-    let issuer = issuer(&revocations);
+    let issuer = issuer_of_flask(&revocations);
     // This side believes the tokens of both.
     let verifier = Verifier::new([issuer.trusted()]).expect("a verifier");
     let new = ours(JwtLayer::new(verifier.clone(), revocations)).await;

@@ -24,6 +24,7 @@
 //! | `JWT_PUBLIC_KEY` | [`Key::pem`](crate::Key::pem) |
 //! | `JWT_ALGORITHM`, `JWT_DECODE_ALGORITHMS` | the algorithms of [`TrustedIssuer::flask`] |
 //! | `JWT_ENCODE_ISSUER`, `JWT_ENCODE_AUDIENCE` | [`TrustedIssuer::new`] and [`only_flask_tokens`](TrustedIssuer::only_flask_tokens) |
+//! | `JWT_DECODE_ISSUER`, `JWT_DECODE_AUDIENCE` | [`Issuer::new`](crate::Issuer::new) and [`flask_tokens`](crate::Issuer::flask_tokens) |
 //! | `JWT_ACCESS_TOKEN_EXPIRES` | [`max_lifetime`](TrustedIssuer::max_lifetime); 15 minutes on both sides |
 //! | `JWT_TOKEN_LOCATION` | [`cookie`](crate::JwtLayer::cookie), [`without_bearer`](crate::JwtLayer::without_bearer) |
 //! | `JWT_ACCESS_CSRF_HEADER_NAME` | [`csrf_field`](crate::JwtLayer::csrf_field); `X-CSRF-TOKEN` on both sides |

@@ -114,6 +114,13 @@ impl Issuer {
         Self::of(None, None, key, revocations, Profile::Flask)
     }
 
+    /// As [`flask`](Self::flask), but with the name and the audience: for services that check them (`JWT_DECODE_ISSUER`, `JWT_DECODE_AUDIENCE`).
+    #[must_use]
+    pub fn flask_tokens(mut self) -> Self {
+        self.set().profile = Profile::Flask;
+        self.checked()
+    }
+
     fn of(
         name: Option<String>,
         audience: Option<String>,
