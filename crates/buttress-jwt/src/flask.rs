@@ -14,9 +14,9 @@
 //!
 //! # Moving from flask-jwt-extended
 //!
-//! Put both behind one host name and one Redis, and move path by path. Whoever is logged in stays so, and a logout on either side holds on the
+//! Put both behind one host name and one Redis, and move path by path. Whoever is logged in is so on both sides, and a logout on either holds on the
 //! other. Move what logs in and refreshes together, and last: [`Issuer::flask`](crate::Issuer::flask) makes tokens that the old service accepts, and
-//! [`trusted`](crate::Issuer::trusted) of that believes those of the old service too.
+//! [`trusted`](crate::Issuer::trusted) of that believes those of the old service too. From then on everybody logs in once more, when their access token ends.
 //!
 //! | in Flask's configuration | here |
 //! |---|---|
@@ -26,7 +26,7 @@
 //! | `JWT_ENCODE_ISSUER`, `JWT_ENCODE_AUDIENCE` | [`TrustedIssuer::new`] and [`only_flask_tokens`](TrustedIssuer::only_flask_tokens) |
 //! | `JWT_DECODE_ISSUER`, `JWT_DECODE_AUDIENCE` | [`Issuer::new`](crate::Issuer::new) and [`flask_tokens`](crate::Issuer::flask_tokens) |
 //! | `JWT_ACCESS_TOKEN_EXPIRES` | [`max_lifetime`](TrustedIssuer::max_lifetime); 15 minutes on both sides |
-//! | `JWT_TOKEN_LOCATION` | [`cookie`](crate::JwtLayer::cookie), [`without_bearer`](crate::JwtLayer::without_bearer) |
+//! | `JWT_TOKEN_LOCATION` | [`cookie`](crate::JwtLayer::cookie), [`without_bearer`](crate::JwtLayer::without_bearer), [`dangerous_query`](crate::JwtLayer::dangerous_query); none for `json` |
 //! | `JWT_ACCESS_CSRF_HEADER_NAME` | [`csrf_field`](crate::JwtLayer::csrf_field); `X-CSRF-TOKEN` on both sides |
 //! | `JWT_COOKIE_CSRF_PROTECT` off | [`csrf_by_origin_only`](crate::JwtLayer::csrf_by_origin_only) |
 //! | `token_in_blocklist_loader` | [`blacklist`](crate::RevocationsOptions::blacklist) with what it puts before the `jti` |
