@@ -52,10 +52,11 @@
 //!   everywhere*, a key) holds for the rest here alone, until those tokens end.
 //! - **Times of issue are whole seconds there**: who logs in at the old service in the second of a *log out everywhere* is refused, and does it again.
 
+use std::time::Duration;
+
 use crate::algorithm::Algorithm;
 use crate::keys::Keys;
 use crate::trusted::{Audience, TrustedIssuer};
-use std::time::Duration;
 
 /// The cookie with the access token (`JWT_ACCESS_COOKIE_NAME`).
 pub const ACCESS_COOKIE: &str = "access_token_cookie";
