@@ -15,7 +15,7 @@ pub(crate) enum From {
     /// The operator gave it.
     File,
     /// It is published: a secret in it is none.
-    #[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "only fetched sets are published"))]
+    #[cfg_attr(not(any(feature = "fetch", test)), expect(dead_code, reason = "only fetched sets are published"))]
     Url,
 }
 
