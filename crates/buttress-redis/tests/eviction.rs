@@ -1,7 +1,14 @@
 //! What the server says of the keys it may drop, and whom it tells.
 
-use buttress_redis::{Eviction, Mode, Redis};
+use std::time::Duration;
+
+use buttress_redis::{Eviction, Mode, Redis, RedisOptions};
 use buttress_tests::{RedisCluster, RedisServer};
+
+/// A busy machine may take its time with the first connection.
+fn patient() -> RedisOptions {
+    Redis::options().deadline(Duration::from_secs(5))
+}
 
 #[track_caller]
 fn told(server: &RedisServer, command: &[&str]) {
@@ -13,7 +20,7 @@ fn told(server: &RedisServer, command: &[&str]) {
 async fn seen_with(server: &RedisServer, rights: &[&str]) -> Option<Eviction> {
     let user = ["acl", "setuser", "asker", "reset", "on", ">pw", "~*", "+ping", "+hello"];
     told(server, &[&user, rights].concat());
-    let redis = Redis::options().username("asker").password("pw").connect(&server.url()).unwrap();
+    let redis = patient().username("asker").password("pw").connect(&server.url()).unwrap();
     let seen = redis.eviction().await.unwrap();
     assert!(redis.is_up());
     seen
@@ -22,7 +29,7 @@ async fn seen_with(server: &RedisServer, rights: &[&str]) -> Option<Eviction> {
 #[tokio::test]
 async fn the_policy_and_the_limit_are_told() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     let seen = redis.eviction().await.unwrap().unwrap();
     assert_eq!((seen.policy.as_str(), seen.maxmemory, seen.evicted_keys), ("noeviction", 0, Some(0)));
     assert!(!seen.may_drop_keys());
@@ -59,7 +66,7 @@ async fn one_of_two_ways_to_ask_is_enough() {
 #[tokio::test]
 async fn commands_that_do_not_exist_are_as_good_as_refused() {
     let server = RedisServer::with().arg("rename-command", "config none").start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     assert_eq!(redis.eviction().await.unwrap().map(|seen| seen.policy).as_deref(), Some("noeviction"));
 }
 
@@ -69,6 +76,6 @@ async fn any_node_of_a_cluster_tells() {
     for node in cluster.nodes() {
         told(node, &["config", "set", "maxmemory-policy", "allkeys-lfu"]);
     }
-    let redis = Redis::connect(&cluster.url()).unwrap();
+    let redis = patient().connect(&cluster.url()).unwrap();
     assert_eq!(redis.eviction().await.unwrap().map(|seen| seen.policy).as_deref(), Some("allkeys-lfu"));
 }

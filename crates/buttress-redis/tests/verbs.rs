@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
-use buttress_redis::{ErrorKind, Mode, Redis, Reply, Script};
+use buttress_redis::{ErrorKind, Mode, Redis, RedisOptions, Reply, Script};
 use buttress_tests::{Certificates, RedisCluster, RedisSentinel, RedisServer};
 use bytes::Bytes;
 
 const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
 
+/// A busy machine may take its time with the first connection.
+fn patient() -> RedisOptions {
+    Redis::options().deadline(Duration::from_secs(5))
+}
+
 #[tokio::test]
 async fn what_is_set_is_got_until_it_is_deleted() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     let binary: &[u8] = b"\x00\xff\r\n$-1\r\n";
 
     assert_eq!(redis.get("k").await.unwrap(), None);
@@ -29,7 +34,7 @@ async fn what_is_set_is_got_until_it_is_deleted() {
 #[tokio::test]
 async fn if_absent_leaves_what_is_there() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     assert!(redis.set("k", "first", MINUTE, Mode::IfAbsent).await.unwrap());
     assert!(!redis.set("k", "second", MINUTE, Mode::IfAbsent).await.unwrap());
     assert_eq!(redis.get("k").await.unwrap().as_deref(), Some(&b"first"[..]));
@@ -38,7 +43,7 @@ async fn if_absent_leaves_what_is_there() {
 #[tokio::test]
 async fn a_value_lives_for_its_ttl() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     let ttl = |key: &str| server.cli(&["pttl", key]).int();
 
     redis.set("brief", "v", Some(Duration::from_millis(30)), Mode::Always).await.unwrap();
@@ -60,7 +65,7 @@ async fn a_value_lives_for_its_ttl() {
 #[tokio::test]
 async fn many_are_got_in_their_order() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     for key in ["a", "b", "c"] {
         redis.set(key, key.repeat(3), MINUTE, Mode::Always).await.unwrap();
     }
@@ -74,7 +79,7 @@ async fn many_are_got_in_their_order() {
 #[tokio::test]
 async fn large_values_go_through_their_own_connection() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     assert_eq!(redis.get("body").await.unwrap(), None);
     assert!(!server.cli(&["client", "list"]).text().contains("name=buttress:bodies"));
     let bodies = redis.bodies();
@@ -91,7 +96,7 @@ async fn a_script_is_loaded_when_the_server_does_not_know_it() {
     static ADD: Script = Script::new("add", "return redis.call('INCRBY', KEYS[1], ARGV[1])");
     static SHAPES: Script = Script::new("shapes", "return {1, 'two', {false, ARGV[1]}}");
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     let three = [Bytes::from_static(b"3")];
 
     assert_eq!(redis.run(&ADD, &["sum"], &three).await.unwrap(), Reply::Int(3));
@@ -109,7 +114,7 @@ async fn a_script_is_loaded_when_the_server_does_not_know_it() {
 #[tokio::test]
 async fn a_consumer_takes_what_was_pushed() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).unwrap();
+    let redis = patient().connect(&server.url()).unwrap();
     let mut consumer = redis.consumer();
 
     assert_eq!(redis.push("jobs", "one").await.unwrap(), 1);
@@ -139,7 +144,7 @@ async fn a_client_of_one_s_own_lends_its_configuration() {
 #[tokio::test]
 async fn a_unix_socket_serves_as_well() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&format!("unix://{}?db=1", server.socket().display())).unwrap();
+    let redis = patient().connect(&format!("unix://{}?db=1", server.socket().display())).unwrap();
     redis.set("k", "v", MINUTE, Mode::Always).await.unwrap();
     assert_eq!(redis.get("k").await.unwrap().as_deref(), Some(&b"v"[..]));
     let mut line = server.line().unwrap();
@@ -151,14 +156,12 @@ async fn a_unix_socket_serves_as_well() {
 async fn tls_is_spoken_to_whom_the_authority_vouches_for() {
     let files = Certificates::new();
     let server = RedisServer::with().tls(&files.ca(), &files.cert(), &files.key()).start();
-    let redis =
-        Redis::options().certificate_authority(std::fs::read(files.ca()).unwrap()).connect(&server.url()).unwrap();
+    let redis = patient().certificate_authority(std::fs::read(files.ca()).unwrap()).connect(&server.url()).unwrap();
     redis.set("k", "v", MINUTE, Mode::Always).await.unwrap();
     assert_eq!(redis.get("k").await.unwrap().as_deref(), Some(&b"v"[..]));
 
     let stranger = Certificates::new();
-    let redis =
-        Redis::options().certificate_authority(std::fs::read(stranger.ca()).unwrap()).connect(&server.url()).unwrap();
+    let redis = patient().certificate_authority(std::fs::read(stranger.ca()).unwrap()).connect(&server.url()).unwrap();
     let error = redis.get("k").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.to_string().contains("InvalidCertificate"), "{error}");
@@ -167,7 +170,7 @@ async fn tls_is_spoken_to_whom_the_authority_vouches_for() {
 #[tokio::test]
 async fn a_cluster_keeps_each_key_on_its_node() {
     let cluster = RedisCluster::start(3, 0);
-    let redis = Redis::connect(&cluster.url()).unwrap();
+    let redis = patient().connect(&cluster.url()).unwrap();
     let keys: Vec<_> = (0..50).map(|number| format!("key:{number}")).collect();
     for key in &keys {
         redis.set(key, format!("value of {key}"), MINUTE, Mode::Always).await.unwrap();
@@ -185,7 +188,7 @@ async fn a_cluster_keeps_each_key_on_its_node() {
 #[tokio::test]
 async fn the_master_is_the_one_that_the_sentinels_name() {
     let sentinel = RedisSentinel::start();
-    let redis = Redis::connect(&sentinel.url()).unwrap();
+    let redis = patient().connect(&sentinel.url()).unwrap();
     redis.set("k", "v", MINUTE, Mode::Always).await.unwrap();
     assert_eq!(redis.get("k").await.unwrap().as_deref(), Some(&b"v"[..]));
 }
