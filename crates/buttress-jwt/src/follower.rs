@@ -123,7 +123,9 @@ impl Reader {
         self.is_calm |= greeting.menders == 0 && greeting.age >= whole_millis(self.shared.options.settled());
         self.epoch = Some(greeting.epoch);
         self.confirm();
-        if let Err(error) = self.tell_pending().await {
+        if self.caught_up
+            && let Err(error) = self.tell_pending().await
+        {
             // A Redis that is full refuses this, and can be read all the same.
             tracing::debug!(target: "buttress_jwt", %error, "revocations cannot be published");
         }
@@ -214,10 +216,13 @@ impl Reader {
             let now = self.now();
             let open: Vec<_> = shard.into_iter().filter(|entry| entry.until > now).collect();
             for batch in open.chunks(BATCH) {
+                // It may be lost again before anybody reads it, and then by what comes next nobody could tell: it has to come back.
+                batch.iter().for_each(|entry| shared.pending.tell(*entry, now));
                 self.stream.publish(Way::Own(&mut self.consumer), batch, false, now).await?;
                 self.breathe(breath).await?;
             }
         }
+        self.caught_up = false;
         Ok(())
     }
 
