@@ -18,7 +18,6 @@ use crate::{
     link::{Link, Proof, Role, State},
     proof, read,
     sentinels::Sentinels,
-    wait,
 };
 
 /// The way to Redis: cheap to clone, share one.
@@ -251,28 +250,6 @@ impl Redis {
         let sealed = proof::seal(list, value.as_ref())
             .ok_or_else(|| Error::new(ErrorKind::Overloaded, "a value beyond 4 GiB"))?;
         self.count(Command::on("RPUSH", list).arg(sealed)).await
-    }
-
-    /// Waits until so many replicas have all that this handle has written so far, for at most `timeout` (from a millisecond to a day);
-    /// answers how many do. In a cluster, those of the node that keeps `key`. Handles made by [`Redis::bodies`] write over another connection.
-    ///
-    /// [`Consumer::wait_for_replicas`] is the better way: meanwhile nothing else that is asked of this handle is answered, and a replica
-    /// that stays away for longer than three probes (a third of a second by default) costs the connection; and where the connection was
-    /// replaced after the write, replicas are counted that know nothing of it.
-    ///
-    /// # Errors
-    ///
-    /// Redis is away, slow, or refuses. What was written is written.
-    pub async fn wait_for_replicas(
-        &self,
-        key: impl AsRef<[u8]>,
-        replicas: u32,
-        timeout: Duration,
-    ) -> Result<u32, Error> {
-        let timeout = wait::bounded(timeout);
-        let command = wait::for_replicas(Some(key.as_ref()), replicas, timeout);
-        let deadline = wait::deadline(self.link(), timeout);
-        wait::count(&self.link().ask_until(command, Proof::Nonce, deadline).await?)
     }
 
     /// What this Redis does when its memory is full; `None` where the user may ask neither `INFO` nor `CONFIG GET`, or the
