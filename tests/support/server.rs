@@ -125,10 +125,19 @@ impl RedisServer {
         Ok(line)
     }
 
-    /// One line of `INFO`, such as `used_memory`.
+    /// One line of `INFO`, such as `used_memory`. A server that changes its role cuts its connections; then it is asked again.
+    ///
+    /// # Panics
+    /// When the server does not answer.
     #[must_use]
     pub fn info(&self, field: &str) -> Option<String> {
-        let info = self.cli(&["INFO", "everything"]).text();
+        let ask = || self.line().and_then(|mut line| line.ask(&["INFO", "everything"]));
+        let is_cut = |reply: &std::io::Result<Reply>| {
+            reply.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+        };
+        let first = ask();
+        let reply = if is_cut(&first) { ask() } else { first };
+        let info = reply.expect("the server answers its unix socket").text();
         info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).map(|value| value.trim().to_owned())
     }
 
