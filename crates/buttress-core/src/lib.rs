@@ -18,12 +18,17 @@ mod clock;
 mod outage;
 mod refusal;
 mod identified;
+mod personal;
+mod end_login;
+pub mod cookie;
 mod body;
 mod future;
 
 pub use body::{BoxError, EitherBody};
 pub use clock::{Clock, ManualClock};
+pub use end_login::{EndLogin, Ending};
 pub use future::ResponseFuture;
 pub use identified::Identified;
 pub use outage::Outage;
+pub use personal::Personal;
 pub use refusal::{Refusal, is_grpc};

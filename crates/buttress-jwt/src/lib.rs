@@ -75,7 +75,6 @@ mod admission;
 mod rule;
 mod path;
 mod source;
-mod cookie;
 mod csrf;
 mod identity;
 mod reason;

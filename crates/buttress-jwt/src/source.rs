@@ -1,9 +1,9 @@
 //! Where tokens are found in a request.
 
+use buttress_core::cookie;
 use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 
-use crate::cookie;
 use crate::reason::Reason;
 
 /// The places that are looked at.

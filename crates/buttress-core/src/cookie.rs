@@ -1,4 +1,15 @@
-//! Cookies, octet by octet.
+//! Cookies of a request, octet by octet.
+//!
+//! ```
+//! use buttress_core::cookie;
+//! use http::HeaderMap;
+//! use http::header::{COOKIE, HeaderValue};
+//!
+//! let mut headers = HeaderMap::new();
+//! headers.insert(COOKIE, HeaderValue::from_bytes(b"n\xe4chster=1; __Host-sid=a; \xe2\x80\x80__Host-sid=b")?);
+//! assert_eq!(cookie::values(&headers, "__Host-sid").collect::<Vec<_>>(), [b"a"]);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! A name that begins with `__Host-` is a promise of the browser, and worth what the reader makes of it: one who trims more than space and
 //! tab reads `\u{2000}__Host-token` as that name, which any neighbour may set. So names are compared as they stand, and the bytes of
@@ -6,14 +17,14 @@
 
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
-/// The values of all cookies of this name, in all fields.
-pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+/// The values of all cookies of this name, in all fields and in their order, quotes and all. Costs one look at each octet.
+pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let pairs = headers.get_all(COOKIE).into_iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
     pairs.filter_map(move |pair| value(pair, name.as_bytes()))
 }
 
 /// Takes the cookies of this name out; the others stay as they stand.
-pub(crate) fn remove(headers: &mut HeaderMap, name: &str) {
+pub fn remove(headers: &mut HeaderMap, name: &str) {
     if values(headers, name).next().is_none() {
         return;
     }
