@@ -1,0 +1,344 @@
+//! What was done to a session is kept: in one step where that is possible, and otherwise in the order that leaves no gap.
+//!
+//! | | steps |
+//! |---|---|
+//! | fields have changed | they are written if the session is there, and is as they were made of it; otherwise what was done is done again |
+//! | the id changes | the new session is created, the old one ends in its favour, then the login is moved |
+//! | somebody logs in | the new session is created, its login is noted, then the old session ends in its favour |
+//! | it ends | what hangs on it ends, then the session |
+//!
+//! The new id is told to nobody before the last step: where one fails, what was made before it is out of reach.
+
+use crate::changes::{Base, Changes};
+use crate::cipher::FieldKey;
+use crate::error::{SessionError, SessionErrorKind};
+use crate::id::{Name, SessionId};
+use crate::policy;
+use crate::record::{Entry, Fields, LoggedIn, Moved, Record, weight};
+use crate::sessions::Shared;
+use crate::store::{Commit, Committed, Draft, Frozen, Span, Store as _};
+use crate::visit::{CookieFate, Intent, Login, Now, State, Visit};
+
+/// What is taken out of the state to be kept.
+struct Work {
+    now: Option<Now>,
+    changes: Changes,
+    intent: Intent,
+    came_with_cookie: bool,
+}
+
+/// What came of it.
+struct Kept {
+    now: Option<Now>,
+    cookie: Option<CookieFate>,
+}
+
+/// A session that was created, and that nobody else knows.
+struct Fresh {
+    id: SessionId,
+    now: Now,
+    created_at: u64,
+}
+
+/// Each time that a write has to be done again, another one was done: so many are waited for.
+const MOST_TRIES: usize = 128;
+/// A new id takes three steps, and each time that it has to be done again, another write was done.
+const MOST_ROTATIONS: usize = 16;
+
+/// Keeps what was done, or nothing of it.
+pub(crate) async fn keep(visit: &Visit) -> Result<(), SessionError> {
+    let _one_at_a_time = visit.writing.lock().await;
+    let work = visit.state().take();
+    match work.keep(visit).await {
+        Ok(kept) => {
+            visit.state().kept(kept);
+            Ok(())
+        }
+        Err(error) => {
+            metrics::counter!("buttress_session_failed_commits_total", "reason" => error.kind().as_str()).increment(1);
+            tracing::debug!(target: "buttress_session", reason = error.kind().as_str(), "a session was not written");
+            visit.state().give_back(work);
+            Err(error)
+        }
+    }
+}
+
+// === impl Work ===
+
+impl Work {
+    async fn keep(&self, visit: &Visit) -> Result<Kept, SessionError> {
+        let shared = visit.shared();
+        let now = match &self.now {
+            Some(now) if self.intent.ends => {
+                shared.end_session(now.name, now.record.login.as_ref()).await?;
+                None
+            }
+            now => now.clone(),
+        };
+        // Also for one that had ended before: whoever logs out has no use for its cookie.
+        let ended = (self.intent.ends && self.came_with_cookie).then_some(CookieFate::IsUnset);
+        match (&self.intent.login, now) {
+            (Some(login), now) => self.log_in(visit, now, login).await,
+            (None, Some(now)) if self.intent.renews => self.renew(visit, now).await,
+            (None, Some(now)) => self.write(shared, now).await.map(|now| Kept { now: Some(now), cookie: ended }),
+            (None, None) => {
+                let fields = self.changes.on(&Fields::new())?;
+                if fields.is_empty() {
+                    return Ok(Kept { now: None, cookie: ended });
+                }
+                let fresh = create(shared, None, fields, Span::New(shared.longest), Who::Nobody).await?;
+                note("created", fresh.now.name);
+                Ok(fresh.kept(visit))
+            }
+        }
+    }
+
+    /// Writes what has changed. What was faster is taken into account.
+    async fn write(&self, shared: &Shared, mut now: Now) -> Result<Now, SessionError> {
+        for _ in 0..MOST_TRIES {
+            let base = Base { plain: &now.plain, stored: &now.record.fields, sealed: now.key.is_some() };
+            let plan = self.changes.plan(base, |field, value| match &now.key {
+                Some(key) => key.seal(field, value),
+                None => value.clone(),
+            })?;
+            if plan.writes.is_empty() {
+                return Ok(now);
+            }
+            let version = plan.for_this_version.then_some(now.record.version);
+            let commit = Commit { idle: shared.idle, most: shared.most_bytes, version, writes: plan.writes };
+            match shared.store.commit(now.name, &commit).await? {
+                Committed::Done(version) => {
+                    let mut record = now.record.clone();
+                    policy::commit(&mut record, &commit);
+                    return Ok(now.again(Record { version, ..record }));
+                }
+                Committed::Conflict(record) => {
+                    metrics::counter!("buttress_session_conflicts_total").increment(1);
+                    now = now.again(*record);
+                }
+                Committed::Moved(moved) if policy::is_written_to_the_successor(moved) => {
+                    now = follow(shared, &now, moved).await?;
+                }
+                Committed::Moved(_) | Committed::Gone => return Err(SessionError::new(SessionErrorKind::Ended)),
+                Committed::TooLarge(_) => return Err(SessionError::new(SessionErrorKind::TooLarge)),
+                Committed::NoNumber(field) => return Err(SessionError::about(SessionErrorKind::NotANumber, &field)),
+            }
+        }
+        Err(SessionError::new(SessionErrorKind::Contended))
+    }
+
+    /// The session goes on under another id.
+    async fn renew(&self, visit: &Visit, mut now: Now) -> Result<Kept, SessionError> {
+        let shared = visit.shared();
+        for _ in 0..MOST_ROTATIONS {
+            let Record { created, ends, ref login, ref label, .. } = now.record;
+            let who = login.clone().map_or(Who::Nobody, |login| Who::Still(login, label.clone()));
+            let fields = self.changes.on(&now.plain)?;
+            let fresh = create(shared, now.key.clone(), fields, Span::Of { created, ends }, who).await?;
+            let to = Moved::renewed(fresh.now.name);
+            match shared.store.freeze(now.name, now.record.version, to, shared.grace).await? {
+                Frozen::Done => {
+                    fresh.take_over(shared, &now).await?;
+                    note("renewed", fresh.now.name);
+                    return Ok(fresh.kept(visit));
+                }
+                Frozen::Conflict(record) => {
+                    fresh.undo(shared, None).await?;
+                    now = now.again(*record);
+                }
+                // Another request was faster: its browser is the same, and gets that one's cookie.
+                Frozen::Moved(moved) if policy::is_written_to_the_successor(moved) => {
+                    fresh.undo(shared, None).await?;
+                    let now = follow(shared, &now, moved).await?;
+                    return self.write(shared, now).await.map(|now| Kept { now: Some(now), cookie: None });
+                }
+                Frozen::Moved(_) | Frozen::Gone => {
+                    fresh.undo(shared, None).await?;
+                    return Err(SessionError::new(SessionErrorKind::Ended));
+                }
+            }
+        }
+        Err(SessionError::new(SessionErrorKind::Contended))
+    }
+
+    /// Somebody logs in: always under a new id, so that nobody who knew the old one is logged in with them.
+    async fn log_in(&self, visit: &Visit, mut now: Option<Now>, login: &Login) -> Result<Kept, SessionError> {
+        let shared = visit.shared();
+        for _ in 0..MOST_ROTATIONS {
+            let (plain, key) = match &now {
+                Some(now) => (now.plain.clone(), now.key.clone()),
+                None => (Fields::new(), None),
+            };
+            let who = Who::Anew(login.clone(), visit.label.text());
+            let fresh = create(shared, key, self.changes.on(&plain)?, Span::New(shared.longest), who).await?;
+            let before = now.as_ref().filter(|now| !now.frozen);
+            let goes_on = before.is_some_and(|now| now.record.login.as_ref().is_some_and(|was| was.sid == login.sid));
+            if !goes_on {
+                shared.enlist(&login.subject, &fresh.entry(login)).await?;
+            }
+            let noted = (!goes_on).then_some(login);
+            let frozen = match before {
+                None => Frozen::Done,
+                Some(now) => {
+                    let to = Moved::raised(fresh.now.name);
+                    shared.store.freeze(now.name, now.record.version, to, shared.grace).await?
+                }
+            };
+            match (frozen, before) {
+                (Frozen::Done, Some(now)) if goes_on => fresh.take_over(shared, now).await?,
+                (Frozen::Done, _) => {}
+                (Frozen::Moved(_), _) if !goes_on => {} // somebody else logged in beside: two logins
+                (Frozen::Conflict(record), Some(before)) => {
+                    let again = before.again(*record);
+                    fresh.undo(shared, noted).await?;
+                    now = Some(again);
+                    continue;
+                }
+                _ => {
+                    fresh.undo(shared, noted).await?;
+                    return Err(SessionError::new(SessionErrorKind::Ended));
+                }
+            }
+            metrics::counter!("buttress_session_logins_total").increment(1);
+            note("logged in", fresh.now.name);
+            return Ok(fresh.kept(visit));
+        }
+        Err(SessionError::new(SessionErrorKind::Contended))
+    }
+}
+
+/// The successor of a session, as it is by now.
+async fn follow(shared: &Shared, now: &Now, moved: Moved) -> Result<Now, SessionError> {
+    let record = shared.store.load(moved.to, shared.pace()).await?;
+    let record = record.ok_or(SessionError::new(SessionErrorKind::Ended))?;
+    Ok(Now::new(moved.to, record, now.key.clone(), false))
+}
+
+/// Whose session is created.
+enum Who {
+    Nobody,
+    /// Theirs who was logged in, with the label of the device.
+    Still(LoggedIn, Option<String>),
+    /// Theirs who logs in now.
+    Anew(Login, String),
+}
+
+async fn create(
+    shared: &Shared,
+    key: Option<FieldKey>,
+    plain: Fields,
+    span: Span,
+    who: Who,
+) -> Result<Fresh, SessionError> {
+    if plain.iter().map(|(name, value)| weight(name, value)).sum::<u64>() > shared.most_bytes {
+        return Err(SessionError::new(SessionErrorKind::TooLarge));
+    }
+    let id = SessionId::random();
+    let key = key.or_else(|| shared.seals.then(FieldKey::random));
+    let fields = match &key {
+        Some(key) => plain.iter().map(|(name, value)| (name.clone(), key.seal(name, value))).collect(),
+        None => plain.clone(),
+    };
+    let (login, logs_in, label) = match who {
+        Who::Nobody => (None, false, None),
+        Who::Still(login, label) => (Some(login), false, label),
+        Who::Anew(Login { subject, sid, at }, label) => (Some(LoggedIn { subject, sid, at }), true, Some(label)),
+    };
+    let key_at_rest = key.as_ref().map(|key| key.wrap(&id));
+    let draft =
+        Draft { idle: shared.idle, span, login, logs_in, label, key: key_at_rest.clone(), fields: fields.clone() };
+    let name = id.name();
+    let born = shared.store.create(name, &draft).await?;
+    let Draft { login, label, .. } = draft;
+    let login = login.map(|login| LoggedIn { at: if logs_in { born.now } else { login.at }, ..login });
+    let created = match span {
+        Span::New(_) => born.now,
+        Span::Of { created, .. } => created,
+    };
+    let record = Record {
+        version: 1,
+        created,
+        ends: born.ends,
+        seen: born.now,
+        login,
+        label,
+        key: key_at_rest,
+        moved: None,
+        fields,
+    };
+    Ok(Fresh { id, now: Now { name, record, plain, key, frozen: false }, created_at: born.now })
+}
+
+fn note(what: &'static str, name: Name) {
+    metrics::counter!("buttress_session_created_total", "how" => what).increment(1);
+    tracing::debug!(target: "buttress_session", session = %name, "{what}");
+}
+
+// === impl Fresh ===
+
+impl Fresh {
+    fn kept(self, visit: &Visit) -> Kept {
+        let seconds = visit.seconds_until(self.now.record.ends);
+        Kept { cookie: Some(CookieFate::IsSet(self.id, seconds)), now: Some(self.now) }
+    }
+
+    fn entry(&self, login: &Login) -> Entry {
+        Entry {
+            sid: login.sid.clone(),
+            name: self.now.name,
+            former: None,
+            created: self.created_at,
+            ends: self.now.record.ends,
+            doomed: false,
+            label: self.now.record.label.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The login of the old session is in this one from now on; if it has been ended meanwhile, so has this.
+    async fn take_over(&self, shared: &Shared, old: &Now) -> Result<(), SessionError> {
+        let Some(login) = &old.record.login else { return Ok(()) };
+        let to = (self.now.name, self.now.record.ends);
+        if shared.store.move_to(Name::of_subject(&login.subject), &login.sid, old.name, to).await? {
+            return Ok(());
+        }
+        self.undo(shared, None).await?;
+        Err(SessionError::new(SessionErrorKind::Ended))
+    }
+
+    /// Nobody needs it.
+    async fn undo(&self, shared: &Shared, noted: Option<&Login>) -> Result<(), SessionError> {
+        shared.store.end(self.now.name).await?;
+        if let Some(login) = noted {
+            shared.store.strike(Name::of_subject(&login.subject), std::slice::from_ref(&login.sid)).await?;
+        }
+        Ok(())
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn take(&mut self) -> Work {
+        Work {
+            now: self.now.clone(),
+            changes: std::mem::take(&mut self.changes),
+            intent: std::mem::take(&mut self.intent),
+            came_with_cookie: self.came_with_cookie,
+        }
+    }
+
+    fn kept(&mut self, kept: Kept) {
+        let plain = kept.now.as_ref().map(|now| now.plain.clone()).unwrap_or_default();
+        self.view = self.changes.on(&plain).unwrap_or(plain);
+        self.now = kept.now;
+        self.cookie = kept.cookie.unwrap_or(self.cookie);
+    }
+
+    fn give_back(&mut self, work: Work) {
+        self.changes = work.changes.then(std::mem::take(&mut self.changes));
+        let later = std::mem::replace(&mut self.intent, work.intent);
+        self.intent.ends |= later.ends;
+        self.intent.renews |= later.renews;
+        self.intent.login = later.login.or(self.intent.login.take());
+    }
+}
