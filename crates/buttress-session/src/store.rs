@@ -195,3 +195,6 @@ impl fmt::Display for StoreAway {
         write!(f, "sessions cannot be reached: {}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

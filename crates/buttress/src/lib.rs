@@ -5,6 +5,7 @@
 //! | [`cache`] | `cache` | answers from a shared HTTP response cache | no: embedded by default | serves as if nothing were stored |
 //! | [`assets`] | `assets` | says how long assets and pages may be kept | no Redis at all | |
 //! | [`jwt`] | `jwt` | knows who is calling and whether the token is still good; issues, refreshes and revokes tokens | no: embedded by default | checks in memory for a second, then refuses with 503 |
+//! | [`session`] | `session` | loads, keeps and ends a session; loses nothing under concurrency | no: embedded by default | refuses what asks for its session, with 503 |
 //! | `cache::memo` | `memo` | keeps results of functions and queries in the same store | no | loads, and remembers here |
 //! | [`redis`] | `redis` | the connection that the layers share | | fails within milliseconds |
 //!
@@ -32,5 +33,7 @@ pub use buttress_cache as cache;
 pub use buttress_jwt as jwt;
 #[cfg(feature = "redis")]
 pub use buttress_redis as redis;
+#[cfg(feature = "session")]
+pub use buttress_session as session;
 
 pub mod guide;

@@ -1,0 +1,16 @@
+//! What the layer for sessions promises, and where that is tested.
+//!
+//! | promise | test |
+//! |---|---|
+//! | a session is read and written as its handle says, kept with the response and not with an error; visitors cost nothing | `life` |
+//! | who logs in has a new id, who is logged out is so everywhere, and nobody is logged in by an id that somebody else knew | `logins` |
+//! | a response says that it depends on the session, and no cache keeps a cookie | `answers` |
+//! | no cookie that was planted, tampered with or misread is a session, over real sockets | `cookies` |
+//!
+//! What every store does, and the plans of what is written, are tested beside the code.
+
+mod answers;
+mod browser;
+mod cookies;
+mod life;
+mod logins;
