@@ -6,6 +6,7 @@
 //! | who logs in has a new id, who is logged out is so everywhere, and nobody is logged in by an id that somebody else knew | `logins` |
 //! | a response says that it depends on the session, and no cache keeps a cookie | `answers` |
 //! | no cookie that was planted, tampered with or misread is a session, over real sockets | `cookies` |
+//! | the newest tower-sessions keeps its sessions here, loses none and brings none back | `tower_sessions` |
 //!
 //! What every store does, and the plans of what is written, are tested beside the code.
 
@@ -14,3 +15,4 @@ mod browser;
 mod cookies;
 mod life;
 mod logins;
+mod tower_sessions;

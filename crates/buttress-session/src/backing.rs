@@ -2,6 +2,8 @@
 
 use crate::id::Name;
 use crate::memory::MemoryStore;
+#[cfg(feature = "tower-sessions")]
+use crate::record::Fields;
 use crate::record::{Entry, Moved, Record};
 use crate::redis::RedisStore;
 use crate::store::{Born, Commit, Committed, Draft, Frozen, Pace, Store, StoreAway, Which};
@@ -36,6 +38,11 @@ impl Store for Backing {
 
     async fn commit(&self, name: Name, commit: &Commit) -> Result<Committed, StoreAway> {
         ask!(self.commit(name, commit))
+    }
+
+    #[cfg(feature = "tower-sessions")]
+    async fn replace(&self, name: Name, fields: &Fields, ends: u64, most: u64) -> Result<Committed, StoreAway> {
+        ask!(self.replace(name, fields, ends, most))
     }
 
     async fn freeze(&self, name: Name, version: u64, moved: Moved, grace: u64) -> Result<Frozen, StoreAway> {

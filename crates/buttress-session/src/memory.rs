@@ -7,6 +7,8 @@ use buttress_core::Clock;
 
 use crate::id::Name;
 use crate::policy::{self, millis};
+#[cfg(feature = "tower-sessions")]
+use crate::record::Fields;
 use crate::record::{Entry, LoggedIn, Moved, Record};
 use crate::store::{Born, Commit, Committed, Draft, Frozen, Pace, Span, Store, StoreAway, Which};
 
@@ -88,6 +90,18 @@ impl Store for MemoryStore {
             if matches!(committed, Committed::Done(_)) {
                 kept.record.seen = now;
                 kept.until = kept.record.ends.min(now.saturating_add(commit.idle));
+            }
+            committed
+        }))
+    }
+
+    #[cfg(feature = "tower-sessions")]
+    async fn replace(&self, name: Name, fields: &Fields, ends: u64, most: u64) -> Result<Committed, StoreAway> {
+        Ok(self.with(|known, now| {
+            let Some(kept) = known.live(name, now) else { return Committed::Gone };
+            let committed = policy::replace(&mut kept.record, fields, most);
+            if matches!(committed, Committed::Done(_)) {
+                (kept.record.seen, kept.record.ends, kept.until) = (now, ends, ends);
             }
             committed
         }))

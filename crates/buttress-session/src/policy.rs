@@ -118,6 +118,22 @@ fn apply(fields: &mut Fields, field: &str, act: &Act) -> bool {
     true
 }
 
+/// Puts other fields in the place of all fields of the application.
+#[cfg(feature = "tower-sessions")]
+pub(crate) fn replace(record: &mut Record, fields: &Fields, most: u64) -> Committed {
+    if let Some(moved) = record.moved {
+        return Committed::Moved(moved);
+    }
+    let size = fields.iter().map(|(name, value)| weight(name, value)).sum::<u64>();
+    if size > most && size > record.weight() {
+        return Committed::TooLarge(size);
+    }
+    record.fields.retain(|name, _| !name.starts_with('='));
+    record.fields.extend(fields.clone());
+    record.version += 1;
+    Committed::Done(record.version)
+}
+
 /// Ends a record in favour of its successor.
 pub(crate) fn freeze(record: &mut Record, version: u64, to: Moved) -> Frozen {
     match record.moved {

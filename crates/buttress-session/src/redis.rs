@@ -5,6 +5,8 @@ use bytes::Bytes;
 
 use crate::id::Name;
 use crate::key;
+#[cfg(feature = "tower-sessions")]
+use crate::record::Fields;
 use crate::record::{Entry, How, Moved, Record};
 use crate::store::{Act, Born, Commit, Committed, Draft, Frozen, Must, Pace, Span, Store, StoreAway, Which, Write};
 
@@ -20,6 +22,8 @@ macro_rules! script {
 static LOAD: Script = script!("load");
 static CREATE: Script = script!("create");
 static COMMIT: Script = script!("commit");
+#[cfg(feature = "tower-sessions")]
+static REPLACE: Script = script!("replace");
 static FREEZE: Script = script!("freeze");
 static END: Script = script!("end");
 static SEEN: Script = script!("seen");
@@ -84,17 +88,14 @@ impl Store for RedisStore {
         let mut args = vec![number(commit.idle), number(commit.most), version];
         args.extend(commit.writes.iter().flat_map(written));
         let reply = self.on_session(&COMMIT, name, &args).await;
-        let Some((word, mut rest)) = answer(reply)? else { return Ok(Committed::Gone) };
-        let committed = match &*word {
-            b"done" => rest.next().and_then(|version| as_u64(&version)).map(Committed::Done),
-            b"gone" => Some(Committed::Gone),
-            b"moved" => moved(rest).map(Committed::Moved),
-            b"conflict" => conflict(rest.next()).map(Committed::Conflict),
-            b"large" => rest.next().and_then(|size| as_u64(&size)).map(Committed::TooLarge),
-            b"number" => rest.next().and_then(text).map(Committed::NoNumber),
-            _ => None,
-        };
-        committed.ok_or_else(|| malformed("a commit of another shape"))
+        committed(reply)
+    }
+
+    #[cfg(feature = "tower-sessions")]
+    async fn replace(&self, name: Name, fields: &Fields, ends: u64, most: u64) -> Result<Committed, StoreAway> {
+        let mut args = vec![number(ends), number(most)];
+        args.extend(fields.iter().flat_map(|(name, value)| [name.clone().into(), value.clone()]));
+        committed(self.on_session(&REPLACE, name, &args).await)
     }
 
     async fn freeze(&self, name: Name, version: u64, to: Moved, grace: u64) -> Result<Frozen, StoreAway> {
@@ -212,6 +213,20 @@ fn answer(reply: Result<Reply, Error>) -> Result<Option<(Bytes, std::vec::IntoIt
     let mut parts = reply.into_list().unwrap_or_default().into_iter();
     let word = parts.next().and_then(Reply::into_bytes).ok_or_else(|| malformed("an answer without a word"))?;
     Ok(Some((word, parts)))
+}
+
+fn committed(reply: Result<Reply, Error>) -> Result<Committed, StoreAway> {
+    let Some((word, mut rest)) = answer(reply)? else { return Ok(Committed::Gone) };
+    let committed = match &*word {
+        b"done" => rest.next().and_then(|version| as_u64(&version)).map(Committed::Done),
+        b"gone" => Some(Committed::Gone),
+        b"moved" => moved(rest).map(Committed::Moved),
+        b"conflict" => conflict(rest.next()).map(Committed::Conflict),
+        b"large" => rest.next().and_then(|size| as_u64(&size)).map(Committed::TooLarge),
+        b"number" => rest.next().and_then(text).map(Committed::NoNumber),
+        _ => None,
+    };
+    committed.ok_or_else(|| malformed("a commit of another shape"))
 }
 
 /// The record in an answer; `None` if it cannot be read.

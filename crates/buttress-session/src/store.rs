@@ -18,6 +18,16 @@ pub(crate) trait Store: Send + Sync {
     /// Writes what has changed, all of it or nothing.
     fn commit(&self, name: Name, commit: &Commit) -> impl Future<Output = Result<Committed, StoreAway>> + Send;
 
+    /// Puts other fields in the place of all fields of the application, and says when it ends.
+    #[cfg(feature = "tower-sessions")]
+    fn replace(
+        &self,
+        name: Name,
+        fields: &Fields,
+        ends: u64,
+        most: u64,
+    ) -> impl Future<Output = Result<Committed, StoreAway>> + Send;
+
     /// Ends a session in favour of its successor, if it is at this version.
     fn freeze(
         &self,
