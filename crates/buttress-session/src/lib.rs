@@ -48,6 +48,8 @@ mod redis;
 mod future;
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "flask")]
+pub mod flask;
 
 pub use cookie::{CookieError, SameSite, SessionCookie};
 pub use error::{SessionError, SessionErrorKind};
