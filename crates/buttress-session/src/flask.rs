@@ -137,7 +137,7 @@ impl FlaskSessions {
     }
 
     /// Only ids that were signed with this secret (`SESSION_USE_SIGNER`, and the `SECRET_KEY`). Said again, with that one too. Default: ids as they
-    /// are. An empty secret signs nothing, as Flask does not start with one. Costs four blocks of SHA-1 for each secret, and saves Redis
+    /// are. An empty secret signs nothing, as Flask does not start with one. Costs two blocks of SHA-1 for each secret, and saves Redis
     /// every forged id.
     pub fn signed(mut self, secret_key: impl AsRef<[u8]>) -> Self {
         self.signer.get_or_insert_default().add(secret_key.as_ref());
@@ -152,7 +152,7 @@ impl FlaskSessions {
     }
 
     /// How large a record may be, in bytes; a larger one is not found, and stays. Default 256 KiB. What is read of a record takes up to
-    /// sixty times its bytes for a moment.
+    /// a hundred times its bytes for a moment, if it was made to.
     pub fn max_record(mut self, bytes: u32) -> Self {
         self.store.max_record = bytes;
         self
