@@ -1,18 +1,23 @@
 //! Beside Flask-Session: what its sessions hold, for the service that people move to.
 //!
-//! ```no_run
-//! use buttress_redis::Redis;
-//! use buttress_session::flask::FlaskSessions;
+//! ```
+//! use buttress_session::{Session, flask::FlaskSessions};
+//! use http::HeaderMap;
 //!
-//! # async fn example(headers: &http::HeaderMap) -> Result<(), Box<dyn std::error::Error>> {
-//! let before = FlaskSessions::new(Redis::connect("redis://127.0.0.1:6379")?);
-//! // Where a request has no session here yet:
-//! if let Some(session) = before.take(headers).await? {
-//!     let user = session.get("_user_id").and_then(|user| user.as_str()); // of Flask-Login
-//!     // … log in as that user: a session of its own, under an id of its own, with what it wants of the old one.
-//! #   let _ = user;
+//! /// `before` is `FlaskSessions::new(redis)`: one for all requests.
+//! async fn take_over(session: &Session, before: &FlaskSessions, headers: &HeaderMap) -> Result<(), Box<dyn std::error::Error>> {
+//!     if session.is_empty().await? && let Some(old) = before.take(headers).await? {
+//!         if let Some(user) = old.get("_user_id").and_then(|user| user.as_str()) {
+//!             session.login(user).await?; // under an id of its own
+//!         }
+//!         if let Some(cart) = old.get("cart") {
+//!             session.insert("cart", cart).await?;
+//!         }
+//!         session.save().await?; // now, whatever becomes of this request: the old one has ended
+//!     }
+//!     Ok(())
 //! }
-//! # Ok(()) }
+//! # let _ = take_over;
 //! ```
 //!
 //! # Moving from Flask-Session
