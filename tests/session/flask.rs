@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use buttress_redis::Redis;
-use buttress_session::flask::FlaskSessions;
+use buttress::redis::Redis;
+use buttress::session::flask::FlaskSessions;
 use buttress_tests::RedisServer;
 use serde_json::{Map, Value, json};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use buttress_redis::{ErrorKind, Redis};
-use buttress_session::flask::FlaskSessions;
+use buttress::redis::{ErrorKind, Redis};
+use buttress::session::flask::FlaskSessions;
 use buttress_tests::{Counters, RedisCluster, RedisServer};
 use http::HeaderMap;
 use http::header::COOKIE;
