@@ -15,6 +15,8 @@
 //!
 //! Rules, sources, cookies, forged requests, times and rotations are tested beside the code, in tables; fetched keys in the crate's `tests/fetch`.
 
+#[path = "../asking.rs"]
+mod asking;
 mod answers;
 mod attacks;
 mod bed;

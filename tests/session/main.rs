@@ -7,12 +7,18 @@
 //! | a response says that it depends on the session, and no cache keeps a cookie | `answers` |
 //! | no cookie that was planted, tampered with or misread is a session, over real sockets | `cookies` |
 //! | the newest tower-sessions keeps its sessions here, loses none and brings none back | `tower_sessions` |
+//! | what the real Flask-Session stores is read, whatever its format; what was taken over or ended here has ended there, and the other way round | `flask` |
+//! | what is no session of Flask-Session is none here, is counted, and stays; Redis away is an error and no guess | `flask_odd` |
 //!
 //! What every store does, and the plans of what is written, are tested beside the code.
 
+#[path = "../asking.rs"]
+mod asking;
 mod answers;
 mod browser;
 mod cookies;
+mod flask;
+mod flask_odd;
 mod life;
 mod logins;
 mod tower_sessions;

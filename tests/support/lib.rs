@@ -26,6 +26,7 @@ pub mod proxy;
 pub mod fake;
 pub mod certs;
 pub mod load;
+pub mod python;
 pub mod counters;
 
 pub use certs::Certificates;
@@ -34,6 +35,7 @@ pub use counters::Counters;
 pub use fake::{Answer, FakeRedis};
 pub use load::{Load, Sample};
 pub use proxy::CuttingProxy;
+pub use python::{PythonPackages, PythonService};
 pub use resp::{Reply, Resp};
 pub use sentinel::RedisSentinel;
 pub use server::{RedisServer, RedisServerBuilder};

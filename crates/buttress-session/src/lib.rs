@@ -50,6 +50,8 @@ mod future;
 mod extract;
 #[cfg(feature = "tower-sessions")]
 pub mod tower_sessions;
+#[cfg(feature = "flask")]
+pub mod flask;
 
 pub use cookie::{CookieError, SameSite, SessionCookie};
 pub use error::{SessionError, SessionErrorKind};

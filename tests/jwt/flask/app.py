@@ -1,12 +1,9 @@
 """A service as the documentation of flask-jwt-extended has it: the one that somebody is moving away from.
 
 Every setting of Flask can be given as `FLASK_NAME` in the environment, such as `FLASK_JWT_SECRET_KEY`; Redis as `REDIS_URL`.
-It takes a free port, writes it as its first line, and ends when its standard input does.
 """
 
 import os
-import sys
-import threading
 import time
 from datetime import timedelta
 
@@ -23,7 +20,7 @@ from flask_jwt_extended import (
     set_refresh_cookies,
     unset_jwt_cookies,
 )
-from werkzeug.serving import make_server
+from serving import serve
 
 app = Flask(__name__)
 app.config["JWT_TOKEN_LOCATION"] = ["headers", "cookies"]
@@ -82,13 +79,5 @@ def fresh():
     return jsonify(sub=get_jwt_identity())
 
 
-def end_with_the_input():
-    sys.stdin.read()
-    os._exit(0)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=end_with_the_input, daemon=True).start()
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    print(server.port, flush=True)
-    server.serve_forever()
+    serve(app)
