@@ -21,6 +21,7 @@ mod identified;
 mod personal;
 mod end_login;
 pub mod cookie;
+pub mod told;
 mod body;
 mod future;
 

@@ -23,7 +23,7 @@ use crate::config::{Config, Problem};
 use crate::jwt::Guard;
 use crate::shutdown::Shutdown;
 use crate::stack::Stack;
-use crate::{explain, purge, revoke};
+use crate::{explain, logins, purge, revoke};
 
 /// What the admin listener answers from.
 pub(crate) struct Admin {
@@ -109,7 +109,7 @@ impl Admin {
             }
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready(headers),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
-            (&Method::POST, path @ ("/purge" | "/explain" | "/peek" | "/revoke")) => {
+            (&Method::POST, path @ ("/purge" | "/explain" | "/peek" | "/revoke" | "/logins")) => {
                 let Ok(body) = Limited::new(body, LONGEST_ORDER).collect().await.map(Collected::to_bytes) else {
                     return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "long-order").response(headers);
                 };
@@ -119,12 +119,16 @@ impl Admin {
                         let revocations = self.stack.guard().map(|guard| &guard.revocations);
                         revoke::revoke(revocations, headers, &body).await
                     }
+                    "/logins" => {
+                        let sessions = self.stack.visitors().map(|visitors| &visitors.sessions);
+                        logins::logins(sessions, headers, &body).await
+                    }
                     "/peek" => explain::peek(&self.stack, headers, &body).await,
                     _ => explain::explain(&self.stack, headers, &body).await,
                 }
             }
             _ => Refusal::new(StatusCode::NOT_FOUND, "no-such-page")
-                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge, /revoke, /explain and /peek")
+                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge, /revoke, /logins, /explain and /peek")
                 .response(headers),
         }
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::args::Args;
 use crate::assets::AssetsTable;
 use crate::jwt::{JwtTable, Need};
+use crate::session::SessionTable;
 
 /// All settings, valid.
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) routes: Vec<RouteTable>,
     pub(crate) assets: Option<AssetsTable>,
     pub(crate) jwt: Option<JwtTable>,
+    pub(crate) session: Option<SessionTable>,
 }
 
 /// How requests are passed on.
@@ -77,6 +79,7 @@ struct File {
     cache: CacheTable,
     assets: Option<AssetsTable>,
     jwt: Option<JwtTable>,
+    session: Option<SessionTable>,
     #[serde(rename = "route")]
     routes: Vec<RouteTable>,
 }
@@ -178,6 +181,7 @@ impl Config {
             cache: CacheTable { capacity, ..file.cache },
             assets: file.assets,
             jwt: file.jwt,
+            session: file.session,
             routes: file.routes.into_iter().map(RouteTable::checked).collect::<Result<_, _>>()?,
         })
     }

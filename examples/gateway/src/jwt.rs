@@ -68,7 +68,7 @@ enum CsrfWord {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum OutageWord {
+pub(crate) enum OutageWord {
     #[default]
     Closed,
     Open,

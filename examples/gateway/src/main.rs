@@ -12,6 +12,7 @@ mod config;
 mod stack;
 mod assets;
 mod jwt;
+mod session;
 mod origin;
 
 mod forward;
@@ -33,6 +34,7 @@ mod admin;
 mod orders;
 mod purge;
 mod revoke;
+mod logins;
 mod explain;
 mod demo;
 

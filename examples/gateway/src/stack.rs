@@ -21,6 +21,7 @@ use crate::forward::Hop;
 use crate::jwt::Guard;
 use crate::origin::{Kind, Origin, OriginBody};
 use crate::proxy::Proxy;
+use crate::session::{Inside, Visitors};
 use crate::shutdown::Shutdown;
 use crate::target;
 use crate::upstream::Upstream;
@@ -32,6 +33,7 @@ pub(crate) struct Stack {
     cache: Cache,
     assets: Option<Assets>,
     guard: Option<Guard>,
+    visitors: Option<Visitors>,
     origin: Kind,
 }
 
@@ -45,8 +47,8 @@ pub(crate) struct Connected {
 /// Whether somebody stands before the routes.
 #[derive(Clone, Debug)]
 enum Door {
-    Open(Routes),
-    Guarded(JwtService<Routes>),
+    Open(Inside),
+    Guarded(JwtService<Inside>),
 }
 
 /// The cached routes, the first that fits for each request.
@@ -63,14 +65,17 @@ pub(crate) fn redis(config: &Config) -> Result<Option<Redis>, Problem> {
 ///
 /// 0. The log line, which measures all the rest, and the scheme (`target`), which the cache's key begins with.
 /// 1. The guard, if there is a table `[jwt]`: outside of the cache, so that a token that was revoked reads nothing that lies there.
-/// 2. The cache: a hit costs nothing of what follows. It must see the request as the client sent it, since its
+/// 2. The sessions, if there is a table `[session]`, or a demo: outside of the cache, so that the cookie goes no further, and a page is one visitor's when
+///    it was made with their session, and not because they have one.
+/// 3. The cache: a hit costs nothing of what follows. It must see the request as the client sent it, since its
 ///    conditions and ranges are answered here, and the response as the origin made it.
-/// 3. The headers of assets, if there is a table `[assets]`: inside the cache, which keeps a response as it says.
-/// 4. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
+/// 4. The headers of assets, if there is a table `[assets]`: inside the cache, which keeps a response as it says.
+/// 5. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
 ///    for requests that go out.
-/// 5. The origin.
+/// 6. The origin.
 pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) -> Result<Stack, Problem> {
     let guard = Guard::of(config, redis.as_ref())?;
+    let visitors = Visitors::of(config, redis.as_ref())?;
     let cache = cache(config, redis);
     let rest = RouteTable::default(); // whatever no route names is cached by what it says itself
     let routes = config.routes.iter().chain([&rest]).map(|route| (route.path.clone(), layer(cache.clone(), route)));
@@ -82,7 +87,7 @@ pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) 
         None => Kind::Demo(demo::origin(guard.as_ref().and_then(|guard| guard.issuer.as_ref()))),
     };
     let assets = config.assets.as_ref().map(|table| table.layer(config.upstream.is_some())).transpose()?;
-    Ok(Stack { routes: routes.collect(), cache: cache.clone(), assets, guard, origin })
+    Ok(Stack { routes: routes.collect(), cache: cache.clone(), assets, guard, visitors, origin })
 }
 
 fn cache(config: &Config, redis: Option<Redis>) -> Cache {
@@ -137,9 +142,13 @@ impl Stack {
         let origin = Origin::new(self.origin.clone(), hop, assets);
         let routes = self.routes.iter().map(|(path, layer)| (path.clone(), layer.layer(origin.clone())));
         let routes = Routes(routes.collect());
+        let inside = match &self.visitors {
+            Some(visitors) => visitors.around(routes),
+            None => Inside::Plain(routes),
+        };
         let door = match &self.guard {
-            Some(guard) => Door::Guarded(guard.layer.layer(routes)),
-            None => Door::Open(routes),
+            Some(guard) => Door::Guarded(guard.layer.layer(inside)),
+            None => Door::Open(inside),
         };
         Connected { door, tls: hop.tls }
     }
@@ -163,6 +172,11 @@ impl Stack {
     /// Who stands at the door, if anybody does.
     pub(crate) fn guard(&self) -> Option<&Guard> {
         self.guard.as_ref()
+    }
+
+    /// Who has sessions, if anybody has.
+    pub(crate) fn visitors(&self) -> Option<&Visitors> {
+        self.visitors.as_ref()
     }
 
     /// Waits until what was stored has reached Redis.
@@ -194,9 +208,9 @@ impl Service<Request<Incoming>> for Routes {
 // === impl Connected ===
 
 impl hyper::service::Service<Request<Incoming>> for Connected {
-    type Response = Response<EitherBody<CacheBody<OriginBody>>>;
+    type Response = Response<EitherBody<EitherBody<EitherBody<CacheBody<OriginBody>>>>>;
     type Error = Infallible;
-    type Future = Logged<<JwtService<Routes> as Service<Request<Incoming>>>::Future>;
+    type Future = Logged<<JwtService<Inside> as Service<Request<Incoming>>>::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let line = Line::of(&request);
@@ -205,7 +219,7 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
             *request.uri_mut() = uri;
         }
         let response = match &self.door {
-            Door::Open(routes) => ResponseFuture::inner(routes.clone().call(request), EitherBody::wrap),
+            Door::Open(inside) => ResponseFuture::inner(inside.clone().call(request), EitherBody::wrap),
             Door::Guarded(guarded) => guarded.clone().call(request),
         };
         Logged::new(line, response)

@@ -4,6 +4,7 @@ mod accounts;
 mod files;
 mod products;
 mod special;
+mod visits;
 
 use axum::Router;
 use axum::routing::get;
@@ -19,11 +20,12 @@ pub(crate) fn origin(issuer: Option<&Issuer>) -> Router {
         .merge(files::routes())
         .merge(special::routes())
         .merge(accounts::routes(issuer))
+        .merge(visits::routes())
 }
 
 /// What to try, and what will be seen. Each line holds when it is run again.
 pub(crate) fn curl_lines(base: &str) -> Vec<(String, &'static str)> {
-    let lines: [(&str, &str); 16] = [
+    let lines: [(&str, &str); 19] = [
         ("curl -si BASE/products/1", "takes 300 ms; again: a hit, at once, with its Age"),
         ("curl -si BASE/products/1 -H 'If-None-Match: \"1-0\"'", "304 from the store: the client's copy is good"),
         (
@@ -59,6 +61,18 @@ pub(crate) fn curl_lines(base: &str) -> Vec<(String, &'static str)> {
         (
             "cp jar old; curl -si -b jar -c jar -X POST BASE/auth/logout -H \"x-csrf-token: $(awk '/csrf_access/ {print $7}' jar)\"; curl -si -b old BASE/account",
             "logged out: the token that was good a moment ago is refused",
+        ),
+        (
+            "curl -si -b visitor -c visitor BASE/visits; curl -si -b visitor -c visitor BASE/visits",
+            "a session: its cookie is set once, and this page is never stored",
+        ),
+        (
+            "seq 20 | xargs -P20 -I{} curl -s -b visitor BASE/visits >/dev/null; curl -s -b visitor BASE/visits",
+            "twenty visits at the same time, and none is lost",
+        ),
+        (
+            "curl -si -b visitor -X POST BASE/visits/forget; curl -s -b visitor BASE/visits",
+            "the session ends: who kept its cookie begins anew",
         ),
         ("curl -si BASE/products/1001; curl -si BASE/products/1001", "404, remembered for five seconds"),
     ];

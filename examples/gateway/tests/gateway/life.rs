@@ -98,7 +98,7 @@ fn every_line_to_try_does_what_it_says() {
     let gateway = Gateway::start(&[]);
     let page = gateway.get("/", "").text().replace("a.example", &gateway.address.to_string());
     let commands: Vec<_> = page.lines().filter(|line| line.contains("curl")).collect();
-    let expected: [(&str, &[&str]); 16] = [
+    let expected: [(&str, &[&str]); 19] = [
         ("/products/1", &["200 OK", "fwd=uri-miss", "{\"id\":1,\"made\":1,"]),
         ("If-None-Match", &["304 Not Modified", "Buttress; hit"]),
         ("-X POST", &["\"made\":1,\"price\":12}", "200 OK", "fwd=", "\"made\":2,\"price\":13}"]),
@@ -114,6 +114,20 @@ fn every_line_to_try_does_what_it_says() {
         ("/auth/login", &["200 OK", "the account of ada"]),
         ("/auth/refresh", &["200 OK", "__Secure-refresh_token=ey", "; Path=/auth; Secure; HttpOnly"]),
         ("/auth/logout", &["204 No Content", "Max-Age=0", "401 Unauthorized", "invalid_token"]),
+        (
+            "visitor",
+            &[
+                "200 OK",
+                "cache-control: no-store",
+                "set-cookie: __Host-sid=",
+                "number 1\n",
+                "200 OK",
+                "private",
+                "number 2\n",
+            ],
+        ),
+        ("-b visitor", &["number 23\n"]),
+        ("/visits/forget", &["200 OK", "Max-Age=0", "never met", "number 1\n"]),
         ("/products/1001", &["404 Not Found", "fwd=uri-miss", "404 Not Found", "Buttress; hit"]),
     ];
     assert_eq!(commands.len(), expected.len());

@@ -7,6 +7,7 @@ mod fleet;
 mod intermediary;
 mod life;
 mod proxying;
+mod sessions;
 mod support;
 mod tls;
 mod tokens;
