@@ -8,6 +8,7 @@
 //! | HEAD, conditions, ranges and 304 are answered from one whole entry, which none of them spoils | `reuse`, `framing` |
 //! | fields that are doubled, malformed, contradictory or meant for another cache are read strictly | `hostile_fields` |
 //! | what is for one client, one hop or one request stays there: credentials, cookies, certificates, identifiers, extensions | `identity`, `hostile_fields`, `defaults` |
+//! | what was made with a caller's own state is for that caller, however late it was asked for, whatever the response says | `personal` |
 //! | nothing is taken for the same target that a service may tell apart; a body on GET goes past | `targets` |
 //! | what is cut off, broken, too long or without an end is not kept, and nobody is made to wait for it | `framing`, `streaming`, `endings` |
 //! | a change takes along what it names, its groups and its variants, and nothing of other origins | `invalidation`, `tags` |
@@ -73,6 +74,7 @@ mod memo_spoilt;
 mod nesting;
 mod no_vary_search;
 mod no_vary_search_fleet;
+mod personal;
 mod poisoning;
 mod purging;
 mod query;

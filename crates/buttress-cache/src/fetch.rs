@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use buttress_core::{BoxError, Refusal};
+use buttress_core::{BoxError, Personal, Refusal};
 use buttress_rfc9111::cache_status::Forward;
 use buttress_rfc9111::fields;
 use buttress_rfc9111::precondition;
@@ -25,7 +25,7 @@ use crate::coherence::Moment;
 use crate::entry::Entry;
 use crate::errand::Errand;
 use crate::exchange::Exchange;
-use crate::fill::Fill;
+use crate::fill::{Fill, PERSONAL};
 use crate::flight::Lead;
 use crate::growing::Growing;
 use crate::keeper::Keeper;
@@ -42,6 +42,8 @@ pub(crate) struct Fetch {
     moment: Moment,
     /// What the response is made of.
     capture: Capture,
+    /// Whether it begins to depend on who is asking.
+    personal: Personal,
 }
 
 /// A response of the service, and what it was asked for.
@@ -54,10 +56,11 @@ struct Fetched<R> {
 // === impl Fetch ===
 
 impl Fetch {
-    pub(crate) fn of(exchange: Exchange) -> Self {
+    pub(crate) fn of(mut exchange: Exchange) -> Self {
         let (sent, moment) = (exchange.cache.now(), exchange.cache.coherence().moment());
         let capture = Capture::new(&exchange.cache);
-        Self { exchange, sent, moment, capture }
+        let personal = Personal::of(&mut exchange.parts.extensions);
+        Self { exchange, sent, moment, capture, personal }
     }
 
     /// Asks the service, stores what may be stored, and answers.
@@ -164,13 +167,17 @@ impl Fetch {
             return self.on_bad_validation(errand);
         };
         let entry = admitted.with_body_of(&stale);
+        let is_personal = self.personal.is_marked();
         let status = errand
             .status(&self.exchange.settings.name)
             .forward_status(StatusCode::NOT_MODIFIED)
-            .stored(admitted.is_kept);
+            .stored(admitted.is_kept && !is_personal);
         let mut response = self.exchange.reuse(&entry, received, status);
         response.headers_mut().extend(cookies); // for this client alone
-        if let Some(lead) = errand.lead.take() {
+        if is_personal {
+            // Good for who asked; of the others it says nothing.
+            self.let_go_as_personal(&mut errand);
+        } else if let Some(lead) = errand.lead.take() {
             Keeper::new(&self.exchange, &admitted, lead).keep(entry, None);
         }
         response
@@ -193,7 +200,9 @@ impl Fetch {
         R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let Fetched { response, mut errand, received } = fetched;
-        if let (Some(stale), Some(mut lead)) = (errand.stale.take(), errand.lead.take()) {
+        if self.personal.is_marked() {
+            self.let_go_as_personal(&mut errand);
+        } else if let (Some(stale), Some(mut lead)) = (errand.stale.take(), errand.lead.take()) {
             // A HEAD holds no lease. What it shows to be the same takes the place of what it was, and of nothing else.
             let Exchange { cache, place, .. } = &self.exchange;
             let standing = Standing::Entry(Bytes::copy_from_slice(stale.sum()));
@@ -217,6 +226,9 @@ impl Fetch {
         R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let Fetched { response, mut errand, received } = fetched;
+        if self.personal.is_marked() {
+            self.let_go_as_personal(&mut errand);
+        }
         let Some(lead) = errand.lead.take() else {
             return self.announced(response.map(CacheBody::inner), &errand, None);
         };
@@ -233,6 +245,13 @@ impl Fetch {
                 self.announced(Response::from_parts(parts, CacheBody::inner(body)), &errand, None)
             }
         }
+    }
+
+    /// What was made for one caller is for nobody who waits, and those who come next need not queue.
+    fn let_go_as_personal(&self, errand: &mut Errand) {
+        let Some(lead) = errand.lead.take() else { return };
+        counter!("buttress_cache_not_stored_total", "reason" => PERSONAL).increment(1);
+        self.exchange.let_go(lead, true);
     }
 
     /// Passes the response on while the entry fills.
@@ -258,7 +277,8 @@ impl Fetch {
         }
         let keeper = Keeper::new(exchange, admitted, lead);
         let fill = Fill::new(admitted.writer(length), length, exchange.settings.max_body, space, keeper)
-            .unary(exchange.asked.is_grpc());
+            .unary(exchange.asked.is_grpc())
+            .personal(self.personal.clone());
         let (parts, body) = response.into_parts();
         if body.is_end_stream() {
             fill.finish(false);

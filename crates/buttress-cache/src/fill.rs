@@ -2,6 +2,7 @@
 
 use std::sync::Weak;
 
+use buttress_core::Personal;
 use bytes::Bytes;
 use http::HeaderMap;
 use metrics::counter;
@@ -10,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::cache::Space;
 use crate::entry::Entry;
 use crate::growing::Growing;
-use crate::grpc::{NotUnary, Unary};
+use crate::grpc::Unary;
 use crate::keeper::Keeper;
 use crate::manifest::PART;
 use crate::parts::{Parts, position};
@@ -35,8 +36,13 @@ pub(crate) struct Fill {
     space: Space,
     /// What is known of a unary answer. Nobody reads along before it is known to have gone well.
     unary: Option<Unary>,
+    /// Whether it begins to depend on who has asked, while it comes.
+    personal: Personal,
     keeper: Keeper,
 }
+
+/// Why a response that depends on who asks is not stored.
+pub(crate) const PERSONAL: &str = "personal";
 
 /// Why a fill ends before its body does.
 pub(crate) enum GaveUp {
@@ -46,6 +52,8 @@ pub(crate) enum GaveUp {
     NoSpace,
     /// The answer to a call is more than one message.
     NotUnary,
+    /// What comes is for who has asked, and for nobody else.
+    Personal,
 }
 
 // === impl Fill ===
@@ -55,7 +63,7 @@ impl Fill {
     pub(crate) fn new(writer: EntryWriter, expected: Option<u64>, limit: u64, space: Space, keeper: Keeper) -> Self {
         let parts = keeper.parts();
         keeper.received(0);
-        Self { writer, parts, expected, received: 0, limit, space, unary: None, keeper }
+        Self { writer, parts, expected, received: 0, limit, space, unary: None, personal: Personal::default(), keeper }
     }
 
     /// Whether what comes has to be the answer to a unary call that went well.
@@ -64,9 +72,18 @@ impl Fill {
         self
     }
 
+    /// The switch that is thrown when what comes begins to depend on who has asked.
+    pub(crate) fn personal(mut self, personal: Personal) -> Self {
+        self.personal = personal;
+        self
+    }
+
     /// Takes a copy of what came.
     pub(crate) fn take(&mut self, mut data: &[u8]) -> Result<(), GaveUp> {
         self.received += data.len() as u64;
+        if self.personal.is_marked() {
+            return Err(GaveUp::Personal);
+        }
         let announced = self.expected.is_none_or(|expected| self.received <= expected);
         if !announced || self.received > self.limit {
             return Err(GaveUp::TooLong);
@@ -116,6 +133,10 @@ impl Fill {
         match why {
             GaveUp::TooLong | GaveUp::NotUnary => self.keeper.give_up(),
             GaveUp::NoSpace => self.keeper.let_go(),
+            GaveUp::Personal => {
+                counter!("buttress_cache_not_stored_total", "reason" => PERSONAL).increment(1);
+                self.keeper.give_up();
+            }
         }
     }
 
@@ -126,7 +147,10 @@ impl Fill {
             return (false, self.into_parts());
         }
         if let Some(Err(why)) = self.unary.as_ref().map(Unary::verdict) {
-            return (true, self.refuse(why));
+            return (true, self.refuse(why.as_str()));
+        }
+        if self.personal.is_marked() {
+            return (true, self.refuse(PERSONAL));
         }
         let Self { mut writer, mut parts, keeper, .. } = self;
         if parts.is_empty() {
@@ -146,8 +170,8 @@ impl Fill {
     }
 
     /// Ends a fill whose answer is whole and not one to keep. Those who wait go their own way: a call that failed says nothing of theirs.
-    fn refuse(mut self, why: NotUnary) -> Vec<Bytes> {
-        counter!("buttress_cache_not_stored_total", "reason" => why.as_str()).increment(1);
+    fn refuse(mut self, why: &'static str) -> Vec<Bytes> {
+        counter!("buttress_cache_not_stored_total", "reason" => why).increment(1);
         let body = self.take_parts();
         self.keeper.let_go();
         body
@@ -183,7 +207,7 @@ impl Fill {
     /// Whether others may read along: only where it is known that all of it can be kept for them.
     pub(crate) fn may_be_shared(&self) -> bool {
         let fits = self.expected.is_some_and(|expected| expected <= self.limit);
-        fits && self.unary.is_none() && self.keeper.is_current()
+        fits && self.unary.is_none() && !self.personal.is_marked() && self.keeper.is_current()
     }
 
     /// Whether what it fills was not forgotten meanwhile.

@@ -240,7 +240,8 @@ impl State {
                 {
                     self.give_up(&why);
                 }
-                Some(data)
+                // Whoever asks may be one of those whom it is not for.
+                self.end.is_none().then_some(data)
             }
             Err(frame) => {
                 self.trailers = frame.into_trailers().ok();
@@ -271,10 +272,12 @@ impl State {
         }
     }
 
-    /// More came than can be kept. The one reader that there is reads on; among several nobody would know what is whose.
+    /// It can be kept no longer. The one reader that there is reads on; among several nobody would know what is whose, and of what is
+    /// for who asked first nobody else shall know anything.
     fn give_up(&mut self, why: &GaveUp) {
         let Content::Filling(fill) = std::mem::replace(&mut self.content, Content::Passing) else { return };
-        if self.readers > 1 {
+        let is_others = matches!(why, GaveUp::Personal) && self.tickets > 1;
+        if self.readers > 1 || is_others {
             self.end = Some(End::Broken(None));
             self.source = None;
         }
