@@ -10,6 +10,7 @@
 //! | whatever happens to Redis, no revoked token is taken for good later than the bound, and nothing is lost that somebody alive knows | `faults`, `losses`, `failover` |
 //! | a restart of a process that has no Redis forgets nothing, however it ended | `journal` |
 //! | a login goes on from token to token; a copy of a refresh token ends it; nothing at rest can be presented | `life` |
+//! | tokens that were made for a session end with it | `sessions` |
 //! | the ready services, as a browser and as a program use them | `endpoints` |
 //! | the real flask-jwt-extended believes our tokens and we its, and what one side ends has ended on the other | `flask` |
 //!
@@ -25,6 +26,7 @@ mod flask;
 mod fleet;
 mod life;
 mod remembered;
+mod sessions;
 mod wire;
 mod hammer;
 mod faults;

@@ -12,6 +12,8 @@ use crate::trusted::TrustedIssuer;
 pub(crate) struct Grant {
     pub(crate) subject: String,
     pub(crate) session: String,
+    /// Whose refresh tokens follow each other, where several logins share a session.
+    family: Option<String>,
     pub(crate) scope: Option<String>,
     client: Option<String>,
     acr: Option<String>,
@@ -40,7 +42,8 @@ impl Grant {
     pub(crate) fn begin(login: Login, audience: Option<&str>, now: u64) -> Self {
         Self {
             subject: login.subject,
-            session: random_word(),
+            family: login.session.as_ref().map(|_| random_word()),
+            session: login.session.unwrap_or_else(random_word),
             scope: login.scope,
             client: login.client.or_else(|| audience.map(str::to_owned)),
             acr: login.acr,
@@ -56,12 +59,18 @@ impl Grant {
         Some(Self {
             subject: claims.subject()?.to_owned(),
             session: claims.session()?.to_owned(),
+            family: text("fam"),
             scope: text("scope"),
             client: text("client_id"),
             acr: text("acr"),
             authenticated: claims.authenticated,
             claims: further,
         })
+    }
+
+    /// The name under which its refresh tokens follow each other.
+    pub(crate) fn family(&self) -> &str {
+        self.family.as_ref().unwrap_or(&self.session)
     }
 
     /// What stands in both tokens.
@@ -126,6 +135,9 @@ impl Profile {
         let mut claims = grant.common();
         // For the issuer alone: no service takes it for an access token.
         self.say(&mut claims, (names.0, names.0), span, csrf, id);
+        if let Some(family) = &grant.family {
+            claims.insert("fam".into(), family.as_str().into());
+        }
         if !grant.claims.is_empty() {
             claims.insert("ext".into(), grant.claims.clone().into());
         }

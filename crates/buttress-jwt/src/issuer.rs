@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use buttress_core::{EndLogin, Ending};
 use buttress_redis::Redis;
 use serde_json::{Value, json};
 
@@ -257,7 +258,7 @@ impl Issuer {
         let first = random_word();
         let life =
             Life { idle: whole_millis(settings.refresh_lifetime), longest: whole_millis(settings.longest_login) };
-        let family = self.family(&grant.session);
+        let family = self.family(grant.family());
         settings.families.begin(family, refresh::digest(&first), life).await?;
         metrics::counter!("buttress_jwt_logins_total").increment(1);
         self.tokens(&grant, &first, now, now.saturating_add(life.longest), true)
@@ -289,7 +290,7 @@ impl Issuer {
     /// If it holds in this process only, for now.
     pub async fn revoke(&self, token: &str) -> Result<(), RevokeError> {
         if let Ok((believed, grant)) = self.believe(token) {
-            return self.end(&grant.session, &believed).await;
+            return self.end(grant.family(), &believed).await;
         }
         let now = self.settings.revocations.clock().now();
         let verifier = Verifier::new([self.trusted()]).map(|verifier| verifier.remember(0));
@@ -308,8 +309,8 @@ impl Issuer {
         self.settings.revocations.clock().now()
     }
 
-    async fn end(&self, session: &str, token: &Token) -> Result<(), RevokeError> {
-        let ended = self.settings.families.end(self.family(session)).await;
+    async fn end(&self, family: &str, token: &Token) -> Result<(), RevokeError> {
+        let ended = self.settings.families.end(self.family(family)).await;
         let revoked = self.revoke_login_of(token).await;
         // Where the record could not be removed, the revocation stands in for that: refresh tokens are checked as well.
         revoked.and(ended.map_err(|StoreAway(error)| RevokeError::Untold(error)))
@@ -319,8 +320,8 @@ impl Issuer {
         self.settings.revocations.revoke(Revocation::login_of(token)).await
     }
 
-    pub(crate) fn family(&self, session: &str) -> Mark {
-        Mark::of(Kind::Session, self.name().unwrap_or_default(), session)
+    pub(crate) fn family(&self, name: &str) -> Mark {
+        Mark::of(Kind::Session, self.name().unwrap_or_default(), name)
     }
 
     pub(crate) fn key(&self) -> SigningKey {
@@ -349,6 +350,17 @@ impl Issuer {
 
     fn set(&mut self) -> &mut Settings {
         Arc::make_mut(&mut self.settings)
+    }
+}
+
+/// Ends the tokens of a session ([`Login::session`](crate::Login::session)) when that ends: access tokens everywhere within milliseconds, refresh tokens
+/// with them.
+impl EndLogin for Issuer {
+    fn end_login<'a>(&'a self, login: &'a str) -> Ending<'a> {
+        Box::pin(async move {
+            let issuer = self.name().unwrap_or_default();
+            Ok(self.settings.revocations.revoke(Revocation::session(issuer, login)).await?)
+        })
     }
 }
 

@@ -20,19 +20,35 @@ pub struct Login {
     pub(crate) scope: Option<String>,
     pub(crate) client: Option<String>,
     pub(crate) acr: Option<String>,
+    pub(crate) session: Option<String>,
     pub(crate) claims: BTreeMap<String, Value>,
 }
 
 /// Claims that the issuer makes itself.
-const OWN: [&str; 14] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "client_id", "auth_time", "fresh", "csrf", "type", "ext"];
+const OWN: [&str; 15] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "sid",
+    "client_id",
+    "auth_time",
+    "fresh",
+    "csrf",
+    "type",
+    "ext",
+    "fam",
+];
 
 // === impl Login ===
 
 impl Login {
     /// The subject, by a name that never becomes another's.
     pub fn new(subject: impl Into<String>) -> Self {
-        Self { subject: subject.into(), scope: None, client: None, acr: None, claims: BTreeMap::new() }
+        Self { subject: subject.into(), scope: None, client: None, acr: None, session: None, claims: BTreeMap::new() }
     }
 
     /// What the tokens may be used for: words with spaces between. Default: nothing is said.
@@ -50,6 +66,14 @@ impl Login {
     /// In which way they proved who they are (`acr`). Default: nothing is said.
     pub fn acr(mut self, acr: impl Into<String>) -> Self {
         self.acr = Some(acr.into());
+        self
+    }
+
+    /// Which session the tokens are for (`sid`), such as that of `buttress-session`, whose end ends them where the issuer is told of it
+    /// ([`EndLogin`](buttress_core::EndLogin)). All tokens of one session end together, however many logins they come from; each of those has refresh
+    /// tokens of its own, and if one is presented twice, all of the session are revoked. Default: a session of its own.
+    pub fn session(mut self, sid: impl Into<String>) -> Self {
+        self.session = Some(sid.into()).filter(|sid: &String| !sid.is_empty());
         self
     }
 

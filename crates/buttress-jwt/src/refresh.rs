@@ -55,7 +55,7 @@ impl Issuer {
         let settings = self.settings();
         let (believed, grant) = self.believe(token)?;
         let id = believed.claims().id().ok_or(RefreshError::Invalid(Fault::Incomplete))?;
-        let family = self.family(&grant.session);
+        let family = self.family(grant.family());
         match settings.revocations.check(&believed).await {
             Standing::Good => {}
             Standing::Unknown => return Err(RefreshError::Away(None)),

@@ -79,15 +79,15 @@ impl Sessions {
         SessionsOptions::new(key)
     }
 
-    /// Where a subject is logged in, the latest first. Costs a round trip, and one for each login, at the same time.
+    /// Where a subject is logged in, the latest first; also where somebody was about to end it and could not. Costs a round trip, and one for each
+    /// login, at the same time.
     ///
     /// # Errors
     /// Where sessions are kept cannot be reached.
     pub async fn list(&self, subject: &str) -> Result<Vec<Device>, SessionError> {
         let store = &self.shared.store;
         let entries = store.list(Name::of_subject(subject)).await?;
-        let entries = entries.into_iter().filter(|entry| !entry.doomed);
-        let seen = entries.map(async |entry| store.seen(entry.name).await.map(|seen| (entry, seen)));
+        let seen = entries.into_iter().map(async |entry| store.seen(entry.name).await.map(|seen| (entry, seen)));
         let mut devices = Vec::new();
         for found in join_all(seen).await {
             let (entry, seen) = found?;
