@@ -6,6 +6,7 @@
 //! | who logs in has a new id, who is logged out is so everywhere, and nobody is logged in by an id that somebody else knew | `logins` |
 //! | a response says that it depends on the session, and no cache keeps a cookie | `answers` |
 //! | no cookie that was planted, tampered with or misread is a session, over real sockets | `cookies` |
+//! | 64 requests at the same time on two processes lose nothing of each other, with new ids and logouts among them | `crowd` |
 //! | the newest tower-sessions keeps its sessions here, loses none and brings none back | `tower_sessions` |
 //! | what the real Flask-Session stores is read, whatever its format; what was taken over or ended here has ended there, and the other way round | `flask` |
 //! | what is no session of Flask-Session is none here, is counted, and stays; Redis away is an error and no guess | `flask_odd` |
@@ -17,6 +18,7 @@ mod asking;
 mod answers;
 mod browser;
 mod cookies;
+mod crowd;
 mod flask;
 mod flask_odd;
 mod life;

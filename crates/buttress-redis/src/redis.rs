@@ -27,6 +27,8 @@ use crate::{
 pub struct Redis {
     core: Arc<Core>,
     role: Role,
+    /// For scripts, where the caller can wait longer or less than others.
+    patience: Option<Duration>,
 }
 
 /// Whether [`Redis::set`] may replace what is there.
@@ -106,7 +108,15 @@ impl Redis {
     #[must_use]
     pub fn bodies(&self) -> Self {
         self.core.link(Role::Bodies);
-        Self { core: self.core.clone(), role: Role::Bodies }
+        Self { core: self.core.clone(), role: Role::Bodies, patience: self.patience }
+    }
+
+    /// The same connection for who can wait longer for a script, or less, than [`RedisOptions::deadline`].
+    ///
+    /// A server that hangs is noticed as early as before; what is asked of it meanwhile waits for as long as this says.
+    #[must_use]
+    pub fn with_script_deadline(&self, deadline: Duration) -> Self {
+        Self { patience: Some(deadline), ..self.clone() }
     }
 
     /// A connection of its own that may block: for [`Consumer::take`], [`Consumer::read`] and [`Consumer::wait_for_replicas`].
@@ -227,7 +237,7 @@ impl Redis {
     ///
     /// Redis is away, slow, or refuses; or the script failed. [`ErrorKind::may_have_happened`] tells which leave it open.
     pub async fn run<K: AsRef<[u8]>>(&self, script: &Script, keys: &[K], args: &[Bytes]) -> Result<Reply, Error> {
-        let deadline = Instant::now() + self.link().post().pace.deadline;
+        let deadline = Instant::now() + self.patience.unwrap_or(self.link().post().pace.deadline);
         script.run(self.link(), keys, args, deadline).await
     }
 
@@ -265,7 +275,11 @@ impl Redis {
     pub(crate) fn start(options: RedisOptions, config: Config) -> Self {
         let sentinels = Sentinels::start(&options, &config);
         let data = open(Role::Data, &options, &config, sentinels.as_ref());
-        Self { core: Arc::new(Core { options, config, data, bodies: OnceLock::new(), sentinels }), role: Role::Data }
+        Self {
+            core: Arc::new(Core { options, config, data, bodies: OnceLock::new(), sentinels }),
+            role: Role::Data,
+            patience: None,
+        }
     }
 
     fn link(&self) -> &Link {

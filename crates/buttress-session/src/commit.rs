@@ -17,6 +17,7 @@ use crate::policy;
 use crate::record::{Entry, Fields, LoggedIn, Moved, Record, weight};
 use crate::sessions::Shared;
 use crate::store::{Commit, Committed, Draft, Frozen, Span, Store as _};
+use crate::turns;
 use crate::visit::{CookieFate, Intent, Login, Now, State, Visit};
 
 /// What is taken out of the state to be kept.
@@ -42,8 +43,8 @@ struct Fresh {
 
 /// Each time that a write has to be done again, another one was done: so many are waited for.
 const MOST_TRIES: usize = 128;
-/// A new id takes three steps, and each time that it has to be done again, another write was done.
-const MOST_ROTATIONS: usize = 16;
+/// A new id takes three steps, in which nobody may write. Each time that somebody does, there is a pause before it is done again.
+const MOST_ROTATIONS: u32 = 16;
 
 /// Keeps what was done, or nothing of it.
 pub(crate) async fn keep(visit: &Visit) -> Result<(), SessionError> {
@@ -95,6 +96,7 @@ impl Work {
 
     /// Writes what has changed. What was faster is taken into account.
     async fn write(&self, shared: &Shared, mut now: Now) -> Result<Now, SessionError> {
+        let mut turn = None;
         for _ in 0..MOST_TRIES {
             let base = Base { plain: &now.plain, stored: &now.record.fields, sealed: now.key.is_some() };
             let plan = self.changes.plan(base, |field, value| match &now.key {
@@ -114,6 +116,9 @@ impl Work {
                 }
                 Committed::Conflict(record) => {
                     metrics::counter!("buttress_session_conflicts_total").increment(1);
+                    if turn.is_none() {
+                        turn = shared.turns.of(now.name).await;
+                    }
                     now = now.again(*record);
                 }
                 Committed::Moved(moved) if policy::is_written_to_the_successor(moved) => {
@@ -130,7 +135,7 @@ impl Work {
     /// The session goes on under another id.
     async fn renew(&self, visit: &Visit, mut now: Now) -> Result<Kept, SessionError> {
         let shared = visit.shared();
-        for _ in 0..MOST_ROTATIONS {
+        for tries in 0..MOST_ROTATIONS {
             let Record { created, ends, ref login, ref label, .. } = now.record;
             let who = login.clone().map_or(Who::Nobody, |login| Who::Still(login, label.clone()));
             let fields = self.changes.on(&now.plain)?;
@@ -144,6 +149,7 @@ impl Work {
                 }
                 Frozen::Conflict(record) => {
                     fresh.undo(shared, None).await?;
+                    turns::pause(tries).await;
                     now = now.again(*record);
                 }
                 // Another request was faster: its browser is the same, and gets that one's cookie.
@@ -164,7 +170,7 @@ impl Work {
     /// Somebody logs in: always under a new id, so that nobody who knew the old one is logged in with them.
     async fn log_in(&self, visit: &Visit, mut now: Option<Now>, login: &Login) -> Result<Kept, SessionError> {
         let shared = visit.shared();
-        for _ in 0..MOST_ROTATIONS {
+        for tries in 0..MOST_ROTATIONS {
             let (plain, key) = match &now {
                 Some(now) => (now.plain.clone(), now.key.clone()),
                 None => (Fields::new(), None),
@@ -191,6 +197,7 @@ impl Work {
                 (Frozen::Conflict(record), Some(before)) => {
                     let again = before.again(*record);
                     fresh.undo(shared, noted).await?;
+                    turns::pause(tries).await;
                     now = Some(again);
                     continue;
                 }

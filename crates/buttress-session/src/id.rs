@@ -117,6 +117,11 @@ impl Name {
         HEXLOWER.encode(&self.0)
     }
 
+    /// One of so many places: digests are spread evenly.
+    pub(crate) fn place(self, places: usize) -> usize {
+        usize::from(self.0[0]) % places
+    }
+
     pub(crate) fn parse(hex: &[u8]) -> Option<Self> {
         HEXLOWER.decode(hex).ok()?.try_into().ok().map(Self)
     }

@@ -31,6 +31,7 @@ mod csrf;
 mod visit;
 mod changes;
 mod commit;
+mod turns;
 mod answer;
 mod error;
 

@@ -12,6 +12,7 @@ use crate::memory::MemoryStore;
 use crate::policy::whole_millis;
 use crate::redis::RedisStore;
 use crate::sessions::{Sessions, Shared, at_least_a_second};
+use crate::turns::Turns;
 
 /// Settings of [`Sessions`].
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub struct SessionsOptions {
     seals: bool,
     hanging: Vec<Arc<dyn EndLogin>>,
     prefix: String,
+    deadline: Duration,
     clock: Clock,
 }
 
@@ -34,6 +36,8 @@ const IDLE: Duration = Duration::from_secs(60 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// As long as a request may reasonably be on its way.
 const GRACE: Duration = Duration::from_secs(10);
+/// Longer than what a busy server may stand still for: whoever is refused a session is refused the page.
+const DEADLINE: Duration = Duration::from_millis(250);
 const MOST_BYTES: u64 = 32 * 1024;
 const MOST_LOGINS: usize = 32;
 
@@ -51,6 +55,7 @@ impl SessionsOptions {
             seals: false,
             hanging: Vec::new(),
             prefix: "buttress".to_owned(),
+            deadline: DEADLINE,
             clock: Clock::system(),
         }
     }
@@ -115,6 +120,12 @@ impl SessionsOptions {
         self
     }
 
+    /// How long Redis may take to answer before it counts as away. Default: 250 ms, whatever the connection has for others.
+    pub fn deadline(mut self, time: Duration) -> Self {
+        self.deadline = time;
+        self
+    }
+
     /// Where the time is taken from. Default: the system's clock. In Redis it is that of Redis, whatever this says.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -132,7 +143,7 @@ impl SessionsOptions {
     /// dropped is a user who is logged out.
     #[must_use]
     pub fn redis(self, redis: Redis) -> Sessions {
-        let store = RedisStore::new(redis, self.prefix.clone());
+        let store = RedisStore::new(redis.with_script_deadline(self.deadline), self.prefix.clone());
         self.build(Backing::Redis(store))
     }
 
@@ -148,6 +159,7 @@ impl SessionsOptions {
             seals: self.seals,
             hanging: self.hanging,
             clock: self.clock,
+            turns: Turns::default(),
         };
         Sessions { shared: Arc::new(shared) }
     }

@@ -14,6 +14,7 @@ use crate::options::SessionsOptions;
 use crate::policy::whole_millis;
 use crate::record::{Entry, LoggedIn};
 use crate::store::{Pace, Store as _, StoreAway, Which};
+use crate::turns::Turns;
 
 /// Where sessions are kept: cheap to clone, share one.
 ///
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) seals: bool,
     pub(crate) hanging: Vec<Arc<dyn EndLogin>>,
     pub(crate) clock: Clock,
+    pub(crate) turns: Turns,
 }
 
 // === impl Sessions ===
