@@ -10,6 +10,7 @@
 //! | the newest tower-sessions keeps its sessions here, loses none and brings none back | `tower_sessions` |
 //! | what the real Flask-Session stores is read, whatever its format; what was taken over or ended here has ended there, and the other way round | `flask` |
 //! | what is no session of Flask-Session is none here, is counted, and stays; Redis away is an error and no guess | `flask_odd` |
+//! | the checklists of the guide name tests that are there | `checklist` |
 //!
 //! What every store does, and the plans of what is written, are tested beside the code.
 
@@ -17,6 +18,7 @@
 mod asking;
 mod answers;
 mod browser;
+mod checklist;
 mod cookies;
 mod crowd;
 mod flask;

@@ -1,7 +1,8 @@
 //! What to know before it runs in production.
 //!
 //! Nothing is in here but text: [`stack`] on composition, [`caching`] on what is stored, [`purging`] on taking it back,
-//! [`memoizing`] on results of functions, [`assets`] on static files, [`tokens`] on who is calling, [`operation`] on Redis.
+//! [`memoizing`] on results of functions, [`assets`] on static files, [`tokens`] on who is calling, [`sessions`] on what is
+//! known of a visitor, [`operation`] on Redis.
 
 pub mod stack {
     //! Where the layers stand.
@@ -12,12 +13,14 @@ pub mod stack {
     //! 1. **What must see every request**: tracing, limits on connections and bodies, TLS.
     //! 2. **What may refuse**: authentication, `JwtLayer`. Inside it the cache never shows a response to somebody who may not ask. It takes the token
     //!    out of the request and leaves the word [`Identified`](crate::core::Identified), so that a cache inside treats the answer as one person's.
-    //! 3. **The response cache**. A hit ends here.
-    //! 4. **What changes the response for one client**, if it must stand inside, has to say so: `Vary` for what depends on a
+    //! 3. **What gives a request its visitor's state**: sessions, `SessionLayer`. It takes its cookie out of the request, so that pages that ask for no
+    //!    session are shared by all; the cache inside is told of those that do.
+    //! 4. **The response cache**. A hit ends here.
+    //! 5. **What changes the response for one client**, if it must stand inside, has to say so: `Vary` for what depends on a
     //!    request field, `private` or `no-store` for what is one visitor's own. Compression may stand inside (an entry for each
     //!    coding, `Vary: Accept-Encoding` tells) or outside (one entry, compressed for each answer).
-    //! 5. **Headers of assets**, around the file service alone, inside the cache that goes by them.
-    //! 6. **Your service.**
+    //! 6. **Headers of assets**, around the file service alone, inside the cache that goes by them.
+    //! 7. **Your service.**
     //!
     //! ```
     //! # #[cfg(feature = "cache")] {
@@ -51,6 +54,7 @@ pub mod caching {
     //! | with `Set-Cookie` | the cookie is one visitor's | `drop_set_cookie`, without the field |
     //! | to a request with `Authorization` | most handlers forget `Vary` | `share_authorized`, if it says `public`, `s-maxage` or `must-revalidate` |
     //! | to a request with `Cookie`, freshness only estimated or by `default_ttl` | it may be that visitor's page | `share_cookies` |
+    //! | made with the visitor's session, or another state of theirs ([`Personal`](crate::core::Personal)) | it is theirs, whatever its fields say | |
     //! | an error but 404 and 410 | it is often about one request, and somebody may provoke it | `keep_errors`, where it says how long |
     //! | to any method but GET, and QUERY or gRPC whose content was read | | `ContentKeyLayer` |
     //! | larger than 8 MiB | it would push out the rest | `max_body` |
@@ -292,6 +296,8 @@ pub mod tokens {
     //! | the callback asks Redis for each request | memory |
 }
 
+pub mod sessions;
+
 pub mod operation {
     //! The Redis behind the layers.
     //!
@@ -309,6 +315,7 @@ pub mod operation {
     //! (`appendonly yes`). A cache in the same Redis works, with purges and lifetimes as its only end, or give the layers one each. Behind
     //! sentinels and in a cluster `min-replicas-to-write 1` keeps a master that was replaced from being believed. Beside the commands above: `HMGET`, `TYPE`,
     //! `XADD`, `XDEL`, `XRANGE`, `XREAD`, `ZADD`, `ZCARD`, `ZREM`, `ZREMRANGEBYSCORE`, `PEXPIREAT`, `INFO`, and `WAIT` where it is asked for.
+    //! Sessions want the same, `noeviction` and a disk: `HMGET`, `HINCRBY`, `PTTL` and `PEXPIREAT` beside the first ones.
     //!
     //! # Keys
     //!
@@ -325,6 +332,8 @@ pub mod operation {
     //! | `PREFIX:jwt:v1:{revoked}:…` | what was revoked, and the stream that tells it: digests, no names | as long as a token may be refused for it |
     //! | `PREFIX:jwt:v1:{DIGEST}` | one login: digests of its refresh tokens | as long as the last of them |
     //! | `PREFIX:jwt:v1:{keys}:…` | a key set that a fleet fetches once | as long as it may be used |
+    //! | `PREFIX:session:v1:{DIGEST}` | one session: its times, whose it is, its fields, sealed if that is asked for | as long as it is used; a day at most by default |
+    //! | `PREFIX:session:v1:{of:DIGEST}` | the logins of one subject: sessions, devices, times | as long as the last of them |
     //! | `PREFIX:cache:news:canary:N` | the mark by which a feed notices `FLUSHALL` | a day |
     //!
     //! `CacheOptions::compress` packs bodies of text from 2 KiB on with LZ4. It is off by default: it costs time at each read out of
