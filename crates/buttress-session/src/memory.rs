@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use buttress_core::Clock;
+use buttress_redis::Error;
 
 use crate::id::Name;
 use crate::policy::{self, millis};
@@ -16,6 +17,7 @@ use crate::store::{Born, Commit, Committed, Draft, Frozen, Pace, Span, Store, St
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
     clock: Clock,
+    capacity: u64,
     known: Mutex<Known>,
 }
 
@@ -23,6 +25,8 @@ pub(crate) struct MemoryStore {
 struct Known {
     sessions: HashMap<Name, Kept>,
     subjects: HashMap<Name, HashMap<String, Entry>>,
+    /// What they weigh together.
+    weight: u64,
     /// Ended ones are looked for when there are so many.
     sweep_at: usize,
 }
@@ -34,12 +38,14 @@ struct Kept {
 }
 
 const FIRST_SWEEP: usize = 1024;
+/// What a session weighs beside its fields, about.
+const OVERHEAD: u64 = 512;
 
 // === impl MemoryStore ===
 
 impl MemoryStore {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, known: Mutex::default() }
+    pub(crate) fn new(clock: Clock, capacity: u64) -> Self {
+        Self { clock, capacity, known: Mutex::default() }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Known, u64) -> T) -> T {
@@ -60,7 +66,7 @@ impl Store for MemoryStore {
     }
 
     async fn create(&self, name: Name, draft: &Draft) -> Result<Born, StoreAway> {
-        Ok(self.with(|known, now| {
+        self.with(|known, now| {
             known.sweep(now);
             let (created, ends) = match draft.span {
                 Span::New(longest) => (now, now.saturating_add(longest)),
@@ -78,33 +84,38 @@ impl Store for MemoryStore {
                 moved: None,
                 fields: draft.fields.clone(),
             };
+            known.make_room(OVERHEAD + record.weight(), self.capacity, now)?;
+            known.weight += OVERHEAD + record.weight();
             known.sessions.insert(name, Kept { record, until: ends.min(now.saturating_add(draft.idle)) });
-            Born { now, ends }
-        }))
+            Ok(Born { now, ends })
+        })
     }
 
     async fn commit(&self, name: Name, commit: &Commit) -> Result<Committed, StoreAway> {
-        Ok(self.with(|known, now| {
-            let Some(kept) = known.live(name, now) else { return Committed::Gone };
-            let committed = policy::commit(&mut kept.record, commit);
+        self.with(|known, now| {
+            let Some(kept) = known.live(name, now) else { return Ok(Committed::Gone) };
+            let mut record = kept.record.clone();
+            let committed = policy::commit(&mut record, commit);
             if matches!(committed, Committed::Done(_)) {
-                kept.record.seen = now;
-                kept.until = kept.record.ends.min(now.saturating_add(commit.idle));
+                let until = record.ends.min(now.saturating_add(commit.idle));
+                known.replace(name, Kept { record: Record { seen: now, ..record }, until }, self.capacity, now)?;
             }
-            committed
-        }))
+            Ok(committed)
+        })
     }
 
     #[cfg(feature = "tower-sessions")]
     async fn replace(&self, name: Name, fields: &Fields, ends: u64, most: u64) -> Result<Committed, StoreAway> {
-        Ok(self.with(|known, now| {
-            let Some(kept) = known.live(name, now) else { return Committed::Gone };
-            let committed = policy::replace(&mut kept.record, fields, most);
+        self.with(|known, now| {
+            let Some(kept) = known.live(name, now) else { return Ok(Committed::Gone) };
+            let mut record = kept.record.clone();
+            let committed = policy::replace(&mut record, fields, most);
             if matches!(committed, Committed::Done(_)) {
-                (kept.record.seen, kept.record.ends, kept.until) = (now, ends, ends);
+                let record = Record { seen: now, ends, ..record };
+                known.replace(name, Kept { record, until: ends }, self.capacity, now)?;
             }
-            committed
-        }))
+            Ok(committed)
+        })
     }
 
     async fn freeze(&self, name: Name, version: u64, to: Moved, grace: u64) -> Result<Frozen, StoreAway> {
@@ -119,7 +130,11 @@ impl Store for MemoryStore {
     }
 
     async fn end(&self, name: Name) -> Result<(), StoreAway> {
-        self.with(|known, _| known.sessions.remove(&name));
+        self.with(|known, _| {
+            if let Some(kept) = known.sessions.remove(&name) {
+                known.weight -= OVERHEAD + kept.record.weight();
+            }
+        });
         Ok(())
     }
 
@@ -186,14 +201,39 @@ impl Known {
     }
 
     fn sweep(&mut self, now: u64) {
-        if self.sessions.len() < self.sweep_at {
-            return;
+        if self.sessions.len() >= self.sweep_at {
+            self.forget_ended(now);
         }
+    }
+
+    fn forget_ended(&mut self, now: u64) {
         self.sessions.retain(|_, kept| kept.until > now);
         self.subjects.retain(|_, logins| {
             logins.retain(|_, entry| entry.ends > now);
             !logins.is_empty()
         });
+        self.weight = self.sessions.values().map(|kept| OVERHEAD + kept.record.weight()).sum();
         self.sweep_at = FIRST_SWEEP.max(2 * self.sessions.len());
+    }
+
+    fn make_room(&mut self, more: u64, capacity: u64, now: u64) -> Result<(), StoreAway> {
+        if self.weight + more > capacity {
+            self.forget_ended(now);
+        }
+        if self.weight + more > capacity {
+            return Err(StoreAway(Error::malformed("sessions take all the memory that they may")));
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, name: Name, kept: Kept, capacity: u64, now: u64) -> Result<(), StoreAway> {
+        let before = self.sessions.get(&name).map_or(0, |kept| kept.record.weight());
+        let after = kept.record.weight();
+        if after > before {
+            self.make_room(after - before, capacity, now)?;
+        }
+        self.weight = self.weight + after - before;
+        self.sessions.insert(name, kept);
+        Ok(())
     }
 }

@@ -27,6 +27,7 @@ pub struct SessionsOptions {
     seals: bool,
     hanging: Vec<Arc<dyn EndLogin>>,
     prefix: String,
+    capacity: u64,
     deadline: Duration,
     clock: Clock,
 }
@@ -39,6 +40,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Longer than what a busy server may stand still for: whoever is refused a session is refused the page.
 const DEADLINE: Duration = Duration::from_millis(250);
 const MOST_BYTES: u64 = 32 * 1024;
+const CAPACITY: u64 = 256 * 1024 * 1024;
 const MOST_LOGINS: usize = 32;
 
 // === impl SessionsOptions ===
@@ -55,6 +57,7 @@ impl SessionsOptions {
             seals: false,
             hanging: Vec::new(),
             prefix: "buttress".to_owned(),
+            capacity: CAPACITY,
             deadline: DEADLINE,
             clock: Clock::system(),
         }
@@ -114,6 +117,13 @@ impl SessionsOptions {
         self
     }
 
+    /// How many bytes embedded sessions may take of this process, about. Default: 256 MiB. When they do, there are no new ones, and the old ones do not
+    /// grow, until some have ended: 503. So nobody is logged out by a crowd of strangers.
+    pub fn capacity(mut self, bytes: u64) -> Self {
+        self.capacity = bytes;
+        self
+    }
+
     /// What the keys in Redis begin with. Default: `buttress`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -135,7 +145,7 @@ impl SessionsOptions {
     /// Kept by this process alone, and forgotten when it ends.
     #[must_use]
     pub fn embedded(self) -> Sessions {
-        let store = MemoryStore::new(self.clock.clone());
+        let store = MemoryStore::new(self.clock.clone(), self.capacity);
         self.build(Backing::Memory(store))
     }
 

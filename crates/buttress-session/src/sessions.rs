@@ -139,9 +139,10 @@ impl Shared {
 
     /// Ends the session of this name; with it the login that it belongs to.
     pub(crate) async fn end_session(&self, name: Name, login: Option<&LoggedIn>) -> Result<(), SessionError> {
-        if let Some(login) = login {
-            self.end_logins(&login.subject, Which::Only(&login.sid)).await?;
-            self.end_hanging(&login.sid).await?; // also where its entry is missing
+        if let Some(login) = login
+            && self.end_logins(&login.subject, Which::Only(&login.sid)).await? == 0
+        {
+            self.end_hanging(&login.sid).await?; // its entry is missing
         }
         self.store.end(name).await?;
         metrics::counter!("buttress_session_ended_total").increment(1);

@@ -17,7 +17,7 @@ const HOUR: u64 = 3_600_000;
 
 /// A store in memory, and one in Redis.
 async fn both(check: impl AsyncFn(&Backing)) {
-    check(&Backing::Memory(MemoryStore::new(Clock::system()))).await;
+    check(&Backing::Memory(MemoryStore::new(Clock::system(), 1 << 20))).await;
     let server = RedisServer::start();
     let redis = Redis::connect(&server.url()).unwrap();
     check(&Backing::Redis(RedisStore::new(redis, "test".to_owned()))).await;
@@ -266,7 +266,7 @@ async fn one_login_too_many_ends_the_oldest() {
 #[tokio::test]
 async fn a_session_lives_as_long_as_it_is_seen_and_no_longer_than_it_may() {
     let hand = ManualClock::at(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000));
-    let store = MemoryStore::new(hand.clock());
+    let store = MemoryStore::new(hand.clock(), 1 << 20);
     let (idle, touched, longest) = (name(), name(), name());
     for name in [idle, touched, longest] {
         let span = Span::New(if name == longest { 90_000 } else { HOUR });
@@ -285,6 +285,34 @@ async fn a_session_lives_as_long_as_it_is_seen_and_no_longer_than_it_may() {
     assert!(store.load(longest, PACE).await.unwrap().is_some());
     hand.advance(Duration::from_secs(26));
     assert_eq!(store.load(longest, PACE).await.unwrap(), None, "91 s old");
+}
+
+#[tokio::test]
+async fn in_memory_a_crowd_of_strangers_takes_no_more_than_there_is_and_nothing_of_others() {
+    let hand = ManualClock::at(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000));
+    let store = MemoryStore::new(hand.clock(), 100_000);
+    let first = name();
+    store.create(first, &Draft { idle: HOUR, ..draft(&[("=a", "1")]) }).await.unwrap();
+    let mut strangers = 0;
+    while store.create(name(), &draft(&[("=a", "1")])).await.is_ok() {
+        strangers += 1;
+    }
+    assert!((100..200).contains(&strangers), "{strangers}");
+    let grows =
+        commit(vec![write("=a", Must::BeAnything, set("longer than it was, by much more than is left of it all"))]);
+    let grown = async || {
+        for _ in 0..20 {
+            let field = SessionId::random().name().hex();
+            let writes = grows.writes.iter().map(|write| Write { field: field.clone(), ..write.clone() }).collect();
+            store.commit(first, &Commit { writes, most: 100_000, ..grows.clone() }).await?;
+        }
+        Ok::<_, StoreAway>(())
+    };
+    assert!(grown().await.is_err());
+    assert!(store.load(first, PACE).await.unwrap().is_some(), "nobody makes room for them");
+    hand.advance(Duration::from_secs(61));
+    store.create(name(), &draft(&[])).await.expect("they have gone");
+    grown().await.expect("there is room again");
 }
 
 #[tokio::test]
