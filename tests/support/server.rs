@@ -133,7 +133,8 @@ impl RedisServer {
     pub fn info(&self, field: &str) -> Option<String> {
         let ask = || self.line().and_then(|mut line| line.ask(&["INFO", "everything"]));
         let is_cut = |reply: &std::io::Result<Reply>| {
-            reply.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+            use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+            reply.as_ref().is_err_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof))
         };
         let first = ask();
         let reply = if is_cut(&first) { ask() } else { first };
