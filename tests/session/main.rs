@@ -15,10 +15,12 @@
 #[path = "../asking.rs"]
 mod asking;
 mod answers;
+mod bed;
 mod browser;
 mod cookies;
 mod flask;
 mod flask_odd;
 mod life;
 mod logins;
+mod orders;
 mod tower_sessions;
