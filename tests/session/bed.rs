@@ -252,9 +252,11 @@ impl<T: Send + 'static> Stepped<T> {
     }
 }
 
-/// Every order in which things can be done, one after the other.
+/// Every order in which things can be done, one after the other; or some of them, where there are too many.
 #[derive(Default)]
 pub(crate) struct Orders {
+    /// Where the next choice comes from, if not every one is made.
+    dice: Option<u64>,
     /// Which was chosen of how many, so far.
     chosen: Vec<(usize, usize)>,
     at: usize,
@@ -263,10 +265,22 @@ pub(crate) struct Orders {
 // === impl Orders ===
 
 impl Orders {
+    /// One order of many; the same for the same seed.
+    pub(crate) fn by_chance(seed: u64) -> Self {
+        Self { dice: Some(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), ..Self::default() }
+    }
+
     /// Which of so many goes on.
     pub(crate) fn choose(&mut self, of: usize) -> usize {
         if self.at == self.chosen.len() {
-            self.chosen.push((0, of));
+            let choice = self.dice.as_mut().map_or(0, |dice| {
+                // xorshift64
+                *dice ^= *dice << 13;
+                *dice ^= *dice >> 7;
+                *dice ^= *dice << 17;
+                usize::try_from(*dice >> 33).expect("31 bits") % of
+            });
+            self.chosen.push((choice, of));
         }
         let (choice, options) = self.chosen[self.at];
         assert_eq!(options, of, "what happens depends on more than the order");
