@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use buttress::redis::Redis;
 use buttress::session::{CookieKey, Session, SessionError, SessionLayer, Sessions, SessionsOptions};
 use buttress_tests::RedisServer;
 use bytes::Bytes;
@@ -24,7 +23,7 @@ pub(crate) fn key() -> CookieKey {
 pub(crate) async fn both(options: impl Fn(SessionsOptions) -> SessionsOptions, check: impl AsyncFn(Sessions)) {
     check(options(Sessions::options(key())).embedded()).await;
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.url()).expect("a URL");
+    let redis = crate::bed::patient(&server.url());
     check(options(Sessions::options(key())).redis(redis)).await;
 }
 

@@ -18,6 +18,7 @@
 #[path = "../asking.rs"]
 mod asking;
 mod answers;
+mod bed;
 mod browser;
 mod checklist;
 mod cookies;
@@ -26,5 +27,6 @@ mod flask;
 mod flask_odd;
 mod life;
 mod logins;
+mod orders;
 mod tower_sessions;
 mod trials;

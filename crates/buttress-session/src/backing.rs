@@ -6,7 +6,7 @@ use crate::memory::MemoryStore;
 use crate::record::Fields;
 use crate::record::{Entry, Moved, Record};
 use crate::redis::RedisStore;
-use crate::store::{Born, Commit, Committed, Draft, Frozen, Pace, Store, StoreAway, Which};
+use crate::store::{Born, Commit, Committed, Draft, Frozen, Noted, Pace, Store, StoreAway, Which};
 
 /// Where sessions are kept.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ impl Store for Backing {
         ask!(self.freeze(name, version, moved, grace))
     }
 
-    async fn end(&self, name: Name) -> Result<(), StoreAway> {
-        ask!(self.end(name))
+    async fn end(&self, name: Name, after: Option<Name>) -> Result<Option<Moved>, StoreAway> {
+        ask!(self.end(name, after))
     }
 
     async fn seen(&self, name: Name) -> Result<Option<u64>, StoreAway> {
@@ -61,7 +61,7 @@ impl Store for Backing {
         ask!(self.enlist(subject, entry, most))
     }
 
-    async fn move_to(&self, subject: Name, sid: &str, from: Name, to: (Name, u64)) -> Result<bool, StoreAway> {
+    async fn move_to(&self, subject: Name, sid: &str, from: &[Name], to: (Name, u64)) -> Result<Noted, StoreAway> {
         ask!(self.move_to(subject, sid, from, to))
     }
 
@@ -73,7 +73,7 @@ impl Store for Backing {
         ask!(self.doom(subject, which))
     }
 
-    async fn strike(&self, subject: Name, sids: &[String]) -> Result<(), StoreAway> {
-        ask!(self.strike(subject, sids))
+    async fn strike(&self, subject: Name, ended: &[(String, Name)]) -> Result<(), StoreAway> {
+        ask!(self.strike(subject, ended))
     }
 }

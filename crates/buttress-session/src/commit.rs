@@ -5,9 +5,10 @@
 //! | fields have changed | they are written if the session is there, and is as they were made of it; otherwise what was done is done again |
 //! | the id changes | the new session is created, the old one ends in its favour, then the login is moved |
 //! | somebody logs in | the new session is created, its login is noted, then the old session ends in its favour |
-//! | it ends | what hangs on it ends, then the session |
+//! | it ends | what hangs on it ends, then what it went on as, then the session |
 //!
-//! The new id is told to nobody before the last step: where one fails, what was made before it is out of reach.
+//! The new id is told to nobody before the last step: where one fails, what was made before it is out of reach. Between two steps of one request others
+//! may come by the old id, and take the session further: a login is moved from any id that led to the session, and an end follows it to its last one.
 
 use crate::changes::{Base, Changes};
 use crate::cipher::FieldKey;
@@ -16,16 +17,24 @@ use crate::id::{Name, SessionId};
 use crate::policy;
 use crate::record::{Entry, Fields, LoggedIn, Moved, Record, weight};
 use crate::sessions::Shared;
-use crate::store::{Commit, Committed, Draft, Frozen, Span, Store as _};
+use crate::store::{Commit, Committed, Draft, Frozen, Noted, Span, Store as _};
 use crate::turns;
 use crate::visit::{CookieFate, Intent, Login, Now, State, Visit};
 
 /// What is taken out of the state to be kept.
+#[derive(Default)]
 struct Work {
     now: Option<Now>,
     changes: Changes,
     intent: Intent,
     came_with_cookie: bool,
+}
+
+/// Work that goes back where it is not kept, also when nobody waits for it any more.
+struct Taken<'a> {
+    visit: &'a Visit,
+    work: Work,
+    is_kept: bool,
 }
 
 /// What came of it.
@@ -50,16 +59,27 @@ const MOST_ROTATIONS: u32 = 16;
 pub(crate) async fn keep(visit: &Visit) -> Result<(), SessionError> {
     let _one_at_a_time = visit.writing.lock().await;
     let work = visit.state().take();
-    match work.keep(visit).await {
+    let mut taken = Taken { visit, work, is_kept: false };
+    match taken.work.keep(visit).await {
         Ok(kept) => {
+            taken.is_kept = true;
             visit.state().kept(kept);
             Ok(())
         }
         Err(error) => {
             metrics::counter!("buttress_session_failed_commits_total", "reason" => error.kind().as_str()).increment(1);
             tracing::debug!(target: "buttress_session", reason = error.kind().as_str(), "a session was not written");
-            visit.state().give_back(work);
             Err(error)
+        }
+    }
+}
+
+// === impl Taken ===
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.visit.state().give_back(std::mem::take(&mut self.work));
         }
     }
 }
@@ -87,9 +107,9 @@ impl Work {
                 if fields.is_empty() {
                     return Ok(Kept { now: None, cookie: ended });
                 }
-                let fresh = create(shared, None, fields, Span::New(shared.longest), Who::Nobody).await?;
+                let fresh = create(shared, shared.new_key(), fields, Span::New(shared.longest), Who::Nobody).await?;
                 note("created", fresh.now.name);
-                Ok(fresh.kept(visit))
+                Ok(fresh.kept(visit, true))
             }
         }
     }
@@ -140,17 +160,22 @@ impl Work {
             let who = login.clone().map_or(Who::Nobody, |login| Who::Still(login, label.clone()));
             let fields = self.changes.on(&now.plain)?;
             let fresh = create(shared, now.key.clone(), fields, Span::Of { created, ends }, who).await?;
+            let earlier = visit.state().begun.replace(fresh.id);
             let to = Moved::renewed(fresh.now.name);
             match shared.store.freeze(now.name, now.record.version, to, shared.grace).await? {
                 Frozen::Done => {
-                    fresh.take_over(shared, &now).await?;
+                    let is_ours = fresh.take_over(shared, &now).await?;
                     note("renewed", fresh.now.name);
-                    return Ok(fresh.kept(visit));
+                    return Ok(fresh.kept(visit, is_ours));
                 }
                 Frozen::Conflict(record) => {
                     fresh.undo(shared, None).await?;
                     turns::pause(tries).await;
                     now = now.again(*record);
+                }
+                Frozen::Moved(moved) if earlier.is_some_and(|id| id.name() == moved.to) => {
+                    fresh.undo(shared, None).await?;
+                    return self.go_on(visit, earlier, &now, moved).await;
                 }
                 // Another request was faster: its browser is the same, and gets that one's cookie.
                 Frozen::Moved(moved) if policy::is_written_to_the_successor(moved) => {
@@ -167,16 +192,34 @@ impl Work {
         Err(SessionError::new(SessionErrorKind::Contended))
     }
 
+    /// An earlier try of this request has gone through, and was not heard of: the id that it has begun is ours.
+    async fn go_on(
+        &self,
+        visit: &Visit,
+        begun: Option<SessionId>,
+        old: &Now,
+        moved: Moved,
+    ) -> Result<Kept, SessionError> {
+        let shared = visit.shared();
+        let now = follow(shared, old, moved).await?;
+        let id = begun.ok_or(SessionError::new(SessionErrorKind::Ended))?;
+        let fresh = Fresh { id, created_at: now.record.created, now };
+        let is_ours = fresh.take_over(shared, old).await?;
+        let now = self.write(shared, fresh.now.clone()).await?;
+        Ok(Fresh { now, ..fresh }.kept(visit, is_ours))
+    }
+
     /// Somebody logs in: always under a new id, so that nobody who knew the old one is logged in with them.
     async fn log_in(&self, visit: &Visit, mut now: Option<Now>, login: &Login) -> Result<Kept, SessionError> {
         let shared = visit.shared();
         for tries in 0..MOST_ROTATIONS {
             let (plain, key) = match &now {
-                Some(now) => (now.plain.clone(), now.key.clone()),
-                None => (Fields::new(), None),
+                Some(now) => (now.plain.clone(), now.key.clone().or_else(|| shared.new_key())),
+                None => (Fields::new(), shared.new_key()),
             };
             let who = Who::Anew(login.clone(), visit.label.text());
             let fresh = create(shared, key, self.changes.on(&plain)?, Span::New(shared.longest), who).await?;
+            let earlier = visit.state().begun.replace(fresh.id);
             let before = now.as_ref().filter(|now| !now.frozen);
             let goes_on = before.is_some_and(|now| now.record.login.as_ref().is_some_and(|was| was.sid == login.sid));
             if !goes_on {
@@ -190,10 +233,9 @@ impl Work {
                     shared.store.freeze(now.name, now.record.version, to, shared.grace).await?
                 }
             };
-            match (frozen, before) {
+            let is_ours = match (frozen, before) {
                 (Frozen::Done, Some(now)) if goes_on => fresh.take_over(shared, now).await?,
-                (Frozen::Done, _) => {}
-                (Frozen::Moved(_), _) if !goes_on => {} // somebody else logged in beside: two logins
+                (Frozen::Done, _) => true,
                 (Frozen::Conflict(record), Some(before)) => {
                     let again = before.again(*record);
                     fresh.undo(shared, noted).await?;
@@ -201,14 +243,25 @@ impl Work {
                     now = Some(again);
                     continue;
                 }
+                // What was written there goes over, too.
+                (Frozen::Moved(moved), Some(before)) if policy::is_written_to_the_successor(moved) => {
+                    fresh.undo(shared, noted).await?;
+                    now = Some(follow(shared, before, moved).await?);
+                    continue;
+                }
+                (Frozen::Moved(_), _) if !goes_on => true, // somebody else logged in beside: two logins
+                (Frozen::Moved(moved), Some(before)) if earlier.is_some_and(|id| id.name() == moved.to) => {
+                    fresh.undo(shared, noted).await?;
+                    return self.go_on(visit, earlier, before, moved).await;
+                }
                 _ => {
                     fresh.undo(shared, noted).await?;
                     return Err(SessionError::new(SessionErrorKind::Ended));
                 }
-            }
+            };
             metrics::counter!("buttress_session_logins_total").increment(1);
             note("logged in", fresh.now.name);
-            return Ok(fresh.kept(visit));
+            return Ok(fresh.kept(visit, is_ours));
         }
         Err(SessionError::new(SessionErrorKind::Contended))
     }
@@ -218,7 +271,7 @@ impl Work {
 async fn follow(shared: &Shared, now: &Now, moved: Moved) -> Result<Now, SessionError> {
     let record = shared.store.load(moved.to, shared.pace()).await?;
     let record = record.ok_or(SessionError::new(SessionErrorKind::Ended))?;
-    Ok(Now::new(moved.to, record, now.key.clone(), false))
+    Ok(Now { came_by: now.line(), ..Now::new(moved.to, record, now.key.clone(), false) })
 }
 
 /// Whose session is created.
@@ -241,7 +294,6 @@ async fn create(
         return Err(SessionError::new(SessionErrorKind::TooLarge));
     }
     let id = SessionId::random();
-    let key = key.or_else(|| shared.seals.then(FieldKey::random));
     let fields = match &key {
         Some(key) => plain.iter().map(|(name, value)| (name.clone(), key.seal(name, value))).collect(),
         None => plain.clone(),
@@ -273,7 +325,7 @@ async fn create(
         moved: None,
         fields,
     };
-    Ok(Fresh { id, now: Now { name, record, plain, key, frozen: false }, created_at: born.now })
+    Ok(Fresh { id, now: Now { name, record, plain, key, frozen: false, came_by: Vec::new() }, created_at: born.now })
 }
 
 fn note(what: &'static str, name: Name) {
@@ -284,9 +336,10 @@ fn note(what: &'static str, name: Name) {
 // === impl Fresh ===
 
 impl Fresh {
-    fn kept(self, visit: &Visit) -> Kept {
+    /// Its cookie is set if it is `ours`.
+    fn kept(self, visit: &Visit, is_ours: bool) -> Kept {
         let seconds = visit.seconds_until(self.now.record.ends);
-        Kept { cookie: Some(CookieFate::IsSet(self.id, seconds)), now: Some(self.now) }
+        Kept { cookie: is_ours.then_some(CookieFate::IsSet(self.id, seconds)), now: Some(self.now) }
     }
 
     fn entry(&self, login: &Login) -> Entry {
@@ -301,22 +354,27 @@ impl Fresh {
         }
     }
 
-    /// The login of the old session is in this one from now on; if it has been ended meanwhile, so has this.
-    async fn take_over(&self, shared: &Shared, old: &Now) -> Result<(), SessionError> {
-        let Some(login) = &old.record.login else { return Ok(()) };
+    /// The login of the old session is in this one from now on; if it has been ended meanwhile, so has this. False if another request came by the old
+    /// one, and has taken it further already: its browser is the same, and gets that one's cookie.
+    async fn take_over(&self, shared: &Shared, old: &Now) -> Result<bool, SessionError> {
+        let Some(login) = &old.record.login else { return Ok(true) };
         let to = (self.now.name, self.now.record.ends);
-        if shared.store.move_to(Name::of_subject(&login.subject), &login.sid, old.name, to).await? {
-            return Ok(());
+        match shared.store.move_to(Name::of_subject(&login.subject), &login.sid, &old.line(), to).await? {
+            Noted::Done => Ok(true),
+            Noted::Elsewhere => Ok(false),
+            Noted::Ended => {
+                self.undo(shared, None).await?;
+                Err(SessionError::new(SessionErrorKind::Ended))
+            }
         }
-        self.undo(shared, None).await?;
-        Err(SessionError::new(SessionErrorKind::Ended))
     }
 
-    /// Nobody needs it.
+    /// Nobody needs it, nor what it went on as.
     async fn undo(&self, shared: &Shared, noted: Option<&Login>) -> Result<(), SessionError> {
-        shared.store.end(self.now.name).await?;
+        shared.end_line(self.now.name, None, true).await?;
         if let Some(login) = noted {
-            shared.store.strike(Name::of_subject(&login.subject), std::slice::from_ref(&login.sid)).await?;
+            let ended = (login.sid.clone(), self.now.name);
+            shared.store.strike(Name::of_subject(&login.subject), &[ended]).await?;
         }
         Ok(())
     }
@@ -335,6 +393,7 @@ impl State {
     }
 
     fn kept(&mut self, kept: Kept) {
+        self.begun = None;
         let plain = kept.now.as_ref().map(|now| now.plain.clone()).unwrap_or_default();
         self.view = self.changes.on(&plain).unwrap_or(plain);
         self.now = kept.now;

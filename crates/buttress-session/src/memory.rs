@@ -11,7 +11,7 @@ use crate::policy::{self, millis};
 #[cfg(feature = "tower-sessions")]
 use crate::record::Fields;
 use crate::record::{Entry, LoggedIn, Moved, Record};
-use crate::store::{Born, Commit, Committed, Draft, Frozen, Pace, Span, Store, StoreAway, Which};
+use crate::store::{Born, Commit, Committed, Draft, Frozen, Noted, Pace, Span, Store, StoreAway, Which};
 
 /// Sessions in this process, forgotten when it ends.
 #[derive(Debug)]
@@ -129,13 +129,17 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn end(&self, name: Name) -> Result<(), StoreAway> {
-        self.with(|known, _| {
-            if let Some(kept) = known.sessions.remove(&name) {
+    async fn end(&self, name: Name, after: Option<Name>) -> Result<Option<Moved>, StoreAway> {
+        Ok(self.with(|known, now| {
+            let moved = known.live(name, now).and_then(|kept| kept.record.moved);
+            let first = moved.filter(|moved| Some(moved.to) != after);
+            if first.is_none()
+                && let Some(kept) = known.sessions.remove(&name)
+            {
                 known.weight -= OVERHEAD + kept.record.weight();
             }
-        });
-        Ok(())
+            first
+        }))
     }
 
     async fn seen(&self, name: Name) -> Result<Option<u64>, StoreAway> {
@@ -152,12 +156,15 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn move_to(&self, subject: Name, sid: &str, from: Name, to: (Name, u64)) -> Result<bool, StoreAway> {
+    async fn move_to(&self, subject: Name, sid: &str, from: &[Name], to: (Name, u64)) -> Result<Noted, StoreAway> {
         Ok(self.with(|known, _| {
             let entry = known.subjects.get_mut(&subject).and_then(|logins| logins.get_mut(sid));
-            let Some(entry) = entry.filter(|entry| !entry.doomed && entry.name == from) else { return false };
-            (entry.name, entry.ends, entry.former) = (to.0, to.1, Some(from));
-            true
+            let Some(entry) = entry.filter(|entry| !entry.doomed) else { return Noted::Ended };
+            if entry.name != to.0 && !from.contains(&entry.name) {
+                return Noted::Elsewhere;
+            }
+            (entry.name, entry.ends, entry.former) = (to.0, to.1, from.first().copied());
+            Noted::Done
         }))
     }
 
@@ -175,10 +182,10 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn strike(&self, subject: Name, sids: &[String]) -> Result<(), StoreAway> {
+    async fn strike(&self, subject: Name, ended: &[(String, Name)]) -> Result<(), StoreAway> {
         self.with(|known, _| {
             if let Some(logins) = known.subjects.get_mut(&subject) {
-                sids.iter().for_each(|sid| drop(logins.remove(sid)));
+                logins.retain(|sid, entry| !ended.iter().any(|(ended, name)| ended == sid && *name == entry.name));
                 if logins.is_empty() {
                     known.subjects.remove(&subject);
                 }

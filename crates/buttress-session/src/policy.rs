@@ -151,6 +151,11 @@ pub(crate) fn is_written_to_the_successor(moved: Moved) -> bool {
     moved.how == How::Renewed
 }
 
+/// Whether what a session went on as ends with it. Not where somebody has logged in since, who was not logged in before: that is another session.
+pub(crate) fn ends_with_it(moved: Moved, was_logged_in: bool) -> bool {
+    was_logged_in || moved.how == How::Renewed
+}
+
 /// The logins that are more than there may be, the oldest first, behind those that somebody was about to end before; the newest is the last that goes.
 pub(crate) fn too_many<'a>(entries: impl Iterator<Item = &'a Entry>, newest: &str, most: usize) -> Vec<String> {
     let (doomed, mut there): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.doomed);

@@ -8,7 +8,9 @@ use crate::key;
 #[cfg(feature = "tower-sessions")]
 use crate::record::Fields;
 use crate::record::{Entry, How, Moved, Record};
-use crate::store::{Act, Born, Commit, Committed, Draft, Frozen, Must, Pace, Span, Store, StoreAway, Which, Write};
+use crate::store::{
+    Act, Born, Commit, Committed, Draft, Frozen, Must, Noted, Pace, Span, Store, StoreAway, Which, Write,
+};
 
 macro_rules! script {
     ($name:literal) => {
@@ -109,11 +111,18 @@ impl Store for RedisStore {
             b"conflict" => conflict(rest.next()).map(Frozen::Conflict),
             _ => None,
         };
-        frozen.ok_or_else(|| malformed("an end of another shape"))
+        frozen.ok_or_else(|| malformed("a freeze of another shape"))
     }
 
-    async fn end(&self, name: Name) -> Result<(), StoreAway> {
-        self.on_session(&END, name, &[]).await.map(drop).map_err(StoreAway)
+    async fn end(&self, name: Name, after: Option<Name>) -> Result<Option<Moved>, StoreAway> {
+        let after = after.map(Name::hex).unwrap_or_default().into();
+        let Some((word, rest)) = answer(self.on_session(&END, name, &[after]).await)? else { return Ok(None) };
+        let ended = match &*word {
+            b"ended" => Some(None),
+            b"moved" => Some(moved(rest)), // what cannot be read is left alone
+            _ => None,
+        };
+        ended.ok_or_else(|| malformed("an end of another shape"))
     }
 
     async fn seen(&self, name: Name) -> Result<Option<u64>, StoreAway> {
@@ -129,10 +138,16 @@ impl Store for RedisStore {
         self.on_logins(&ENLIST, subject, &args).await.map(entries)
     }
 
-    async fn move_to(&self, subject: Name, sid: &str, from: Name, to: (Name, u64)) -> Result<bool, StoreAway> {
-        let args = [sid.to_owned().into(), from.hex().into(), to.0.hex().into(), number(to.1)];
-        let reply = self.on_logins(&MOVE, subject, &args).await?;
-        reply.as_int().map(|moved| moved == 1).ok_or_else(|| malformed("a move of another shape"))
+    async fn move_to(&self, subject: Name, sid: &str, from: &[Name], to: (Name, u64)) -> Result<Noted, StoreAway> {
+        let mut args = vec![sid.to_owned().into(), to.0.hex().into(), number(to.1)];
+        args.extend(from.iter().map(|from| Bytes::from(from.hex())));
+        let word = self.on_logins(&MOVE, subject, &args).await?.into_bytes();
+        match word.as_deref() {
+            Some(b"done") => Ok(Noted::Done),
+            Some(b"ended") => Ok(Noted::Ended),
+            Some(b"elsewhere") => Ok(Noted::Elsewhere),
+            _ => Err(malformed("a move of another shape")),
+        }
     }
 
     async fn list(&self, subject: Name) -> Result<Vec<Entry>, StoreAway> {
@@ -149,11 +164,11 @@ impl Store for RedisStore {
         self.on_logins(&DOOM, subject, &args).await.map(entries)
     }
 
-    async fn strike(&self, subject: Name, sids: &[String]) -> Result<(), StoreAway> {
-        if sids.is_empty() {
+    async fn strike(&self, subject: Name, ended: &[(String, Name)]) -> Result<(), StoreAway> {
+        if ended.is_empty() {
             return Ok(());
         }
-        let args: Vec<_> = sids.iter().map(|sid| sid.clone().into()).collect();
+        let args: Vec<_> = ended.iter().flat_map(|(sid, name)| [sid.clone().into(), name.hex().into()]).collect();
         self.on_logins(&STRIKE, subject, &args).await.map(drop)
     }
 }

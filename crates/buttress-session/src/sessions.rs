@@ -8,10 +8,11 @@ use buttress_core::{Clock, EndLogin};
 use futures_util::future::join_all;
 
 use crate::backing::Backing;
+use crate::cipher::FieldKey;
 use crate::error::{SessionError, SessionErrorKind};
 use crate::id::{CookieKey, Name};
 use crate::options::SessionsOptions;
-use crate::policy::whole_millis;
+use crate::policy::{self, whole_millis};
 use crate::record::{Entry, LoggedIn};
 use crate::store::{Pace, Store as _, StoreAway, Which};
 use crate::turns::Turns;
@@ -137,16 +138,44 @@ impl Shared {
         Pace { idle: self.idle, slack: self.idle / 10 }
     }
 
-    /// Ends the session of this name; with it the login that it belongs to.
+    /// A key for the fields of a new session, if they are sealed.
+    pub(crate) fn new_key(&self) -> Option<FieldKey> {
+        self.seals.then(FieldKey::random)
+    }
+
+    /// Ends the session of this name, whatever it went on as; with it the login that it belongs to.
     pub(crate) async fn end_session(&self, name: Name, login: Option<&LoggedIn>) -> Result<(), SessionError> {
         if let Some(login) = login
             && self.end_logins(&login.subject, Which::Only(&login.sid)).await? == 0
         {
             self.end_hanging(&login.sid).await?; // its entry is missing
         }
-        self.store.end(name).await?;
+        self.end_line(name, None, login.is_some()).await?;
         metrics::counter!("buttress_session_ended_total").increment(1);
         tracing::debug!(target: "buttress_session", session = %name, "ended");
+        Ok(())
+    }
+
+    /// Ends a session, and before it what it went on as: who followed it there has to learn of it, and an error leaves the way to it. `after` has
+    /// ended already.
+    pub(crate) async fn end_line(&self, name: Name, after: Option<Name>, was_login: bool) -> Result<(), SessionError> {
+        let (mut line, mut after) = (vec![name], after);
+        while let Some(&name) = line.last() {
+            match self.store.end(name, after).await? {
+                Some(moved) if !policy::ends_with_it(moved, was_login) => {
+                    return Err(SessionError::new(SessionErrorKind::Ended));
+                }
+                Some(moved) if line.contains(&moved.to) => after = Some(moved.to), // a ring, which nobody ties here
+                Some(moved) => {
+                    line.push(moved.to);
+                    after = None;
+                }
+                None => {
+                    line.pop();
+                    after = Some(name);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -163,7 +192,7 @@ impl Shared {
         let (mut ended, mut failed) = (Vec::new(), None);
         for (entry, end) in entries.into_iter().zip(ends) {
             match end {
-                Ok(()) => ended.push(entry.sid),
+                Ok(()) => ended.push((entry.sid, entry.name)),
                 Err(error) => failed = Some(error),
             }
         }
@@ -174,8 +203,9 @@ impl Shared {
 
     async fn end_entry(&self, entry: &Entry) -> Result<(), SessionError> {
         self.end_hanging(&entry.sid).await?;
-        for name in [Some(entry.name), entry.former].into_iter().flatten() {
-            self.store.end(name).await?;
+        self.end_line(entry.name, None, true).await?;
+        if let Some(former) = entry.former {
+            self.end_line(former, Some(entry.name), true).await?;
         }
         tracing::debug!(target: "buttress_session", session = %entry.name, "login ended");
         Ok(())

@@ -37,8 +37,9 @@ pub(crate) trait Store: Send + Sync {
         grace: u64,
     ) -> impl Future<Output = Result<Frozen, StoreAway>> + Send;
 
-    /// Ends a session.
-    fn end(&self, name: Name) -> impl Future<Output = Result<(), StoreAway>> + Send;
+    /// Ends a session. One that goes on elsewhere stays until its successor has ended (`after`), so that an error leaves the way to it: then this
+    /// answers with it.
+    fn end(&self, name: Name, after: Option<Name>) -> impl Future<Output = Result<Option<Moved>, StoreAway>> + Send;
 
     /// When a session was seen last.
     fn seen(&self, name: Name) -> impl Future<Output = Result<Option<u64>, StoreAway>> + Send;
@@ -51,14 +52,14 @@ pub(crate) trait Store: Send + Sync {
         most: usize,
     ) -> impl Future<Output = Result<Vec<Entry>, StoreAway>> + Send;
 
-    /// Notes that a login goes on in another session, which ends then. False if it is not in the one that it was in, or is doomed.
+    /// Notes that a login goes on in another session, which ends then. It was in one of these, the one that went on in it first.
     fn move_to(
         &self,
         subject: Name,
         sid: &str,
-        from: Name,
+        from: &[Name],
         to: (Name, u64),
-    ) -> impl Future<Output = Result<bool, StoreAway>> + Send;
+    ) -> impl Future<Output = Result<Noted, StoreAway>> + Send;
 
     /// The logins of a subject, doomed ones too.
     fn list(&self, subject: Name) -> impl Future<Output = Result<Vec<Entry>, StoreAway>> + Send;
@@ -66,8 +67,8 @@ pub(crate) trait Store: Send + Sync {
     /// Marks logins that are to be ended, and answers with them.
     fn doom(&self, subject: Name, which: Which<'_>) -> impl Future<Output = Result<Vec<Entry>, StoreAway>> + Send;
 
-    /// Forgets logins that were ended.
-    fn strike(&self, subject: Name, sids: &[String]) -> impl Future<Output = Result<(), StoreAway>> + Send;
+    /// Forgets logins that were ended, each in this session: one that goes on in another one by now stays.
+    fn strike(&self, subject: Name, ended: &[(String, Name)]) -> impl Future<Output = Result<(), StoreAway>> + Send;
 }
 
 /// How long a session lives without being seen, and how exact that is.
@@ -166,6 +167,16 @@ pub(crate) enum Frozen {
     Moved(Moved),
     /// It was written meanwhile. This is how it is.
     Conflict(Box<Record>),
+}
+
+/// What became of a login that was to go on in another session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Noted {
+    Done,
+    /// It has ended, or is about to.
+    Ended,
+    /// It has gone on from there already.
+    Elsewhere,
 }
 
 /// Which logins of a subject.

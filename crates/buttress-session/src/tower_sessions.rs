@@ -107,7 +107,7 @@ impl SessionStore for TowerSessionsStore {
     }
 
     async fn delete(&self, theirs: &Id) -> Result<()> {
-        self.sessions.shared.store.end(id(theirs).name()).await.map_err(backend)
+        self.sessions.shared.end_session(id(theirs).name(), None).await.map_err(backend)
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) intent: Intent,
     /// What becomes of the cookie.
     pub(crate) cookie: CookieFate,
+    /// The id that was about to be the session's, as long as nobody has heard what became of that.
+    pub(crate) begun: Option<SessionId>,
     /// Why nothing is known.
     pub(crate) away: Option<SessionError>,
     /// The request came with a cookie, good or not.
@@ -66,6 +68,8 @@ pub(crate) struct Now {
     pub(crate) key: Option<FieldKey>,
     /// Somebody logged in since the request was sent: it can be read, and not written.
     pub(crate) frozen: bool,
+    /// By which ids the request came here, if the session was renewed since it was sent; the last one first.
+    pub(crate) came_by: Vec<Name>,
 }
 
 /// What is to become of the session, beside its fields.
@@ -213,17 +217,19 @@ async fn find(shared: &Shared, id: &SessionId) -> Result<Option<Now>, StoreAway>
         key => key.flatten(),
     };
     let mut before: Option<(Name, Record)> = None;
+    let mut came_by = Vec::new();
     for _ in 0..MOST_HOPS {
         let Found::Follow(moved) = policy::found(&record) else {
             return Ok(Some(match before {
                 Some((name, record)) => Now::new(name, record, key, true),
-                None => Now::new(name, record, key, false),
+                None => Now { came_by, ..Now::new(name, record, key, false) },
             }));
         };
         let Some(successor) = shared.store.load(moved.to, shared.pace()).await? else { return Ok(None) };
         if moved.how == How::Raised && before.is_none() {
             before = Some((name, record));
         }
+        came_by.insert(0, name);
         (name, record) = (moved.to, successor);
     }
     Ok(None)
@@ -243,12 +249,18 @@ impl Now {
                 opened.into_iter().flatten().collect()
             }
         };
-        Self { name, record, plain, key, frozen }
+        Self { name, record, plain, key, frozen, came_by: Vec::new() }
     }
 
     /// The same session as it is by now.
     pub(crate) fn again(&self, record: Record) -> Self {
-        Self::new(self.name, record, self.key.clone(), self.frozen)
+        let came_by = self.came_by.clone();
+        Self { came_by, ..Self::new(self.name, record, self.key.clone(), self.frozen) }
+    }
+
+    /// All ids of this session that the request knows, the last one first.
+    pub(crate) fn line(&self) -> Vec<Name> {
+        std::iter::once(self.name).chain(self.came_by.iter().copied()).collect()
     }
 }
 

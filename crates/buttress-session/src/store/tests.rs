@@ -199,13 +199,29 @@ async fn what_has_ended_stays_ended() {
     both(async |store| {
         let name = name();
         store.create(name, &draft(&[("=a", "1")])).await.unwrap();
-        store.end(name).await.unwrap();
-        store.end(name).await.unwrap();
+        assert_eq!(store.end(name, None).await.unwrap(), None);
+        assert_eq!(store.end(name, None).await.unwrap(), None);
         assert_eq!(store.load(name, PACE).await.unwrap(), None);
         assert_eq!(store.seen(name).await.unwrap(), None);
         let late = commit(vec![write("=a", Must::BeAnything, set("2"))]);
         assert_eq!(store.commit(name, &late).await.unwrap(), Committed::Gone);
         assert_eq!(store.load(name, PACE).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_goes_on_elsewhere_ends_after_that() {
+    both(async |store| {
+        let (old, new) = (name(), name());
+        let to = Moved::renewed(new);
+        store.create(old, &draft(&[("=a", "1")])).await.unwrap();
+        store.freeze(old, 1, to, 10_000).await.unwrap();
+        assert_eq!(store.end(old, None).await.unwrap(), Some(to));
+        assert_eq!(store.end(old, Some(old)).await.unwrap(), Some(to), "not this one");
+        assert!(store.load(old, PACE).await.unwrap().is_some());
+        assert_eq!(store.end(old, Some(new)).await.unwrap(), None);
+        assert_eq!(store.load(old, PACE).await.unwrap(), None);
     })
     .await;
 }
@@ -221,10 +237,25 @@ async fn logins_are_listed_moved_doomed_and_forgotten() {
         assert_eq!(sids(&store.list(ada).await.unwrap()), ["one", "two"]);
 
         let next = name();
-        assert!(!store.move_to(ada, "one", next, (name(), 1)).await.unwrap(), "not where it was");
-        assert!(store.move_to(ada, "one", one.name, (next, 4_100_000_000_000)).await.unwrap());
-        assert!(!store.move_to(ada, "one", one.name, (name(), 1)).await.unwrap(), "it has moved");
-        assert!(!store.move_to(ada, "nobody", one.name, (next, 1)).await.unwrap());
+        assert_eq!(
+            store.move_to(ada, "one", &[next], (name(), 1)).await.unwrap(),
+            Noted::Elsewhere,
+            "not where it was"
+        );
+        for _ in 0..2 {
+            let to = (next, 4_100_000_000_000);
+            assert_eq!(
+                store.move_to(ada, "one", &[one.name], to).await.unwrap(),
+                Noted::Done,
+                "again, if it was not heard"
+            );
+        }
+        assert_eq!(
+            store.move_to(ada, "one", &[one.name], (name(), 1)).await.unwrap(),
+            Noted::Elsewhere,
+            "it has moved"
+        );
+        assert_eq!(store.move_to(ada, "nobody", &[one.name], (next, 1)).await.unwrap(), Noted::Ended);
         let moved = store.list(ada).await.unwrap().into_iter().find(|entry| entry.sid == "one").unwrap();
         let expected = Entry { name: next, former: Some(one.name), ends: 4_100_000_000_000, ..one.clone() };
         assert_eq!(moved, expected);
@@ -232,10 +263,12 @@ async fn logins_are_listed_moved_doomed_and_forgotten() {
         let doomed = store.doom(ada, Which::But("two")).await.unwrap();
         assert_eq!(doomed, [Entry { doomed: true, ..expected }]);
         assert_eq!(sids(&store.list(ada).await.unwrap()), ["one", "two"], "noted until it has ended");
-        assert!(!store.move_to(ada, "one", next, (name(), 1)).await.unwrap(), "it does not escape");
+        assert_eq!(store.move_to(ada, "one", &[next], (name(), 1)).await.unwrap(), Noted::Ended, "it does not escape");
         assert_eq!(store.doom(ada, Which::Only("one")).await.unwrap().len(), 1, "it can be tried again");
         assert_eq!(store.doom(ada, Which::Only("nobody")).await.unwrap(), []);
-        store.strike(ada, &["one".to_owned(), "nobody".to_owned()]).await.unwrap();
+        store.strike(ada, &[("one".to_owned(), one.name), ("nobody".to_owned(), next)]).await.unwrap();
+        assert_eq!(sids(&store.list(ada).await.unwrap()), ["one", "two"], "it is in another session by now");
+        store.strike(ada, &[("one".to_owned(), next)]).await.unwrap();
         store.strike(ada, &[]).await.unwrap();
         assert_eq!(store.list(ada).await.unwrap(), [two]);
         assert_eq!(sids(&store.doom(ada, Which::All).await.unwrap()), ["two"]);
@@ -255,7 +288,8 @@ async fn one_login_too_many_ends_the_oldest() {
         assert!(over[0].doomed && over[0].label == "a + phone x");
         let over = store.enlist(ada, &entry("newer", 9), 3).await.unwrap();
         assert_eq!(sids(&over), ["a", "new"], "what was not ended comes again");
-        store.strike(ada, &["a".to_owned(), "new".to_owned()]).await.unwrap();
+        let ended: Vec<_> = over.iter().map(|entry| (entry.sid.clone(), entry.name)).collect();
+        store.strike(ada, &ended).await.unwrap();
         let past = Entry { ends: 1, ..entry("past", 0) };
         store.enlist(ada, &past, 3).await.unwrap();
         assert_eq!(sids(&store.list(ada).await.unwrap()), ["b", "c", "newer"], "what has ended is forgotten");
