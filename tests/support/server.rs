@@ -133,8 +133,10 @@ impl RedisServer {
     pub fn info(&self, field: &str) -> Option<String> {
         let ask = || self.line().and_then(|mut line| line.ask(&["INFO", "everything"]));
         let is_cut = |reply: &std::io::Result<Reply>| {
-            use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-            reply.as_ref().is_err_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof))
+            use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof, WouldBlock};
+            reply
+                .as_ref()
+                .is_err_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof | WouldBlock))
         };
         let first = ask();
         let reply = if is_cut(&first) { ask() } else { first };
