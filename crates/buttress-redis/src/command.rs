@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fred::{
     error::Error as FredError,
-    interfaces::KeysInterface,
+    interfaces::{HashesInterface, KeysInterface},
     types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value},
     util::redis_keyslot,
 };
@@ -39,6 +39,7 @@ enum Verb {
     Custom { name: &'static str, blocking: bool, args: Vec<Value> },
     Get(Bytes),
     Set { key: Bytes, value: Bytes, ttl: Option<u64>, only_if_absent: bool },
+    Fields(Bytes),
 }
 
 // === impl Reply ===
@@ -100,6 +101,11 @@ impl Command {
         Self { bytes: key.len(), slot: Some(redis_keyslot(key)), verb: Verb::Get(Bytes::copy_from_slice(key)) }
     }
 
+    /// All fields of a hash.
+    pub(crate) fn fields(key: &[u8]) -> Self {
+        Self { bytes: key.len(), slot: Some(redis_keyslot(key)), verb: Verb::Fields(Bytes::copy_from_slice(key)) }
+    }
+
     /// `ttl` in milliseconds.
     pub(crate) fn set(key: &[u8], value: Bytes, ttl: Option<u64>, only_if_absent: bool) -> Self {
         let (bytes, slot) = (key.len() + value.len(), Some(redis_keyslot(key)));
@@ -159,7 +165,7 @@ impl Command {
     }
 
     /// Hands it to the client; a pipeline only takes it down.
-    pub(crate) async fn send(self, client: &impl KeysInterface) -> Result<Value, FredError> {
+    pub(crate) async fn send(self, client: &(impl HashesInterface + KeysInterface)) -> Result<Value, FredError> {
         match self.verb {
             Verb::Get(key) => client.get(key).await,
             Verb::Set { key, value, ttl, only_if_absent } => {
@@ -167,6 +173,7 @@ impl Command {
                 let options = only_if_absent.then_some(SetOptions::NX);
                 client.set(key, value, ttl, options, false).await
             }
+            Verb::Fields(key) => client.hgetall(key).await,
             Verb::Custom { name, blocking, args } => {
                 let hash = self.slot.map_or(ClusterHash::Random, ClusterHash::Custom);
                 client.custom(CustomCommand::new_static(name, hash, blocking), args).await

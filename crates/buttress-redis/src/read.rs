@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use fred::util::redis_keyslot;
 use futures_util::future::try_join_all;
+use tokio::time::Instant;
 
 use crate::{
     Error, ErrorKind, Rejection,
@@ -32,6 +33,43 @@ pub(crate) async fn many<K: AsRef<[u8]>>(link: &Link, keys: &[K]) -> Result<Vec<
         found[place] = value;
     }
     Ok(found)
+}
+
+/// The fields of the hash under `key`. A reply without the mark may be another's: the same question with a nonce behind it tells.
+pub(crate) async fn fields(
+    link: &Link,
+    key: &[u8],
+    mark: (&str, &[u8]),
+    deadline: Instant,
+) -> Result<Option<Vec<(Bytes, Bytes)>>, Error> {
+    let is_marked = |pairs: &[(Bytes, Bytes)]| pairs.iter().any(|(field, value)| field == mark.0 && value == mark.1);
+    match link.ask_until(Command::fields(key), Proof::Value, deadline).await.map(pairs) {
+        Ok(Some(pairs)) if pairs.is_empty() => return Ok(None),
+        Ok(Some(pairs)) if is_marked(&pairs) => return Ok(Some(pairs)),
+        Err(error) if !is_refusal(&error) => return Err(error),
+        _ => {}
+    }
+    match link.ask_until(Command::fields(key), Proof::Nonce, deadline).await.map(pairs)? {
+        Some(pairs) if pairs.is_empty() => Ok(None),
+        Some(pairs) if is_marked(&pairs) => {
+            link.post().unproven(); // the first reply was another's
+            Ok(Some(pairs))
+        }
+        Some(pairs) => {
+            names::foreign(link.post().role);
+            Ok(Some(pairs))
+        }
+        None => Err(Error::malformed("HGETALL answered no fields")),
+    }
+}
+
+fn pairs(reply: Reply) -> Option<Vec<(Bytes, Bytes)>> {
+    let mut parts = reply.into_list()?.into_iter().map(Reply::into_bytes);
+    let mut pairs = Vec::with_capacity(parts.len() / 2);
+    while let Some(field) = parts.next() {
+        pairs.push((field?, parts.next()??));
+    }
+    Some(pairs)
 }
 
 /// What is under `key`, as far as this one reply tells.

@@ -111,7 +111,7 @@ impl Redis {
         Self { core: self.core.clone(), role: Role::Bodies, patience: self.patience }
     }
 
-    /// The same connection for who can wait longer for a script, or less, than [`RedisOptions::deadline`].
+    /// The same connection for who can wait longer for a script or the fields of a hash, or less, than [`RedisOptions::deadline`].
     ///
     /// A server that hangs is noticed as early as before; what is asked of it meanwhile waits for as long as this says.
     #[must_use]
@@ -237,8 +237,40 @@ impl Redis {
     ///
     /// Redis is away, slow, or refuses; or the script failed. [`ErrorKind::may_have_happened`] tells which leave it open.
     pub async fn run<K: AsRef<[u8]>>(&self, script: &Script, keys: &[K], args: &[Bytes]) -> Result<Reply, Error> {
-        let deadline = Instant::now() + self.patience.unwrap_or(self.link().post().pace.deadline);
-        script.run(self.link(), keys, args, deadline).await
+        script.run(self.link(), keys, args, self.deadline()).await
+    }
+
+    /// Runs a script that takes a word before its arguments (`ARGV[1]`) and gives it back before its answer, as the first of a list: it proves itself
+    /// by that, and costs Redis one command instead of two. Answers with the rest of the list.
+    ///
+    /// An error is not proven: it may be that of another command, where replies are out of step.
+    ///
+    /// # Errors
+    ///
+    /// As of [`run`](Self::run); or the word did not come back.
+    pub async fn run_marked<K: AsRef<[u8]>>(
+        &self,
+        script: &Script,
+        keys: &[K],
+        args: &[Bytes],
+    ) -> Result<Reply, Error> {
+        script.run_marked(self.link(), keys, args, self.deadline()).await
+    }
+
+    /// All fields of a hash with their values. `mark` is a field with a value that only this hash has, such as a digest of its key: a reply with it
+    /// proves itself, any other is asked for once more. `None`, as of [`get`](Self::get), does not prove absence.
+    ///
+    /// The bytes are slices of the socket's buffer: copy what is kept for long.
+    ///
+    /// # Errors
+    ///
+    /// Redis is away, slow, or refuses; something else than a hash lies there.
+    pub async fn fields(
+        &self,
+        key: impl AsRef<[u8]>,
+        mark: (&str, &[u8]),
+    ) -> Result<Option<Vec<(Bytes, Bytes)>>, Error> {
+        read::fields(self.link(), key.as_ref(), mark, self.deadline()).await
     }
 
     /// Sends `message` to whoever listens on `channel` now. Answers how many do (in a cluster: on one node).
@@ -284,6 +316,10 @@ impl Redis {
 
     fn link(&self) -> &Link {
         self.core.link(self.role)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.patience.unwrap_or(self.link().post().pace.deadline)
     }
 
     async fn flag(&self, command: Command) -> Result<bool, Error> {

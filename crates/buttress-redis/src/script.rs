@@ -21,9 +21,10 @@ use sha1::{Digest as _, Sha1};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Reply,
+    Error, ErrorKind, Reply,
     command::Command,
     link::{Link, Proof},
+    proof::Nonce,
 };
 
 /// A Lua script; keep it in a `static`.
@@ -65,6 +66,30 @@ impl Script {
             }
             answer => answer,
         }
+    }
+
+    /// Runs it with a nonce before its arguments, which it has to give back before its answer: it proves itself then.
+    pub(crate) async fn run_marked(
+        &self,
+        link: &Link,
+        keys: &[impl AsRef<[u8]>],
+        args: &[Bytes],
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        let nonce = Nonce::next().to_bytes();
+        let args: Vec<_> = [nonce.clone()].into_iter().chain(args.iter().cloned()).collect();
+        let answer = match link.ask_until(self.by_digest(keys, &args), Proof::Value, deadline).await {
+            Err(error) if is_unknown(&error) => {
+                link.ask_until(self.by_source(keys, &args), Proof::Value, deadline).await
+            }
+            answer => answer,
+        };
+        let mut parts = answer?.into_list().unwrap_or_default().into_iter();
+        if parts.next().and_then(Reply::into_bytes) == Some(nonce) {
+            return Ok(Reply::List(parts.collect()));
+        }
+        link.post().unproven();
+        Err(Error::new(ErrorKind::Unproven, "a script did not give its nonce back"))
     }
 
     fn by_digest(&self, keys: &[impl AsRef<[u8]>], args: &[Bytes]) -> Command {

@@ -117,6 +117,11 @@ impl Name {
         HEXLOWER.encode(&self.0)
     }
 
+    /// What stands in a record, so that it is told from another's.
+    pub(crate) fn mark(self) -> String {
+        HEXLOWER.encode(&self.0[..8])
+    }
+
     /// One of so many places: digests are spread evenly.
     pub(crate) fn place(self, places: usize) -> usize {
         usize::from(self.0[0]) % places

@@ -10,6 +10,7 @@
 //! | field | holds |
 //! |---|---|
 //! | `v` | the version of the format: `1`. A record of another one is left alone, and counts as none |
+//! | `i` | the start of its name, so that a reply is told from another's |
 //! | `n` | how often it was written |
 //! | `c`, `e`, `t` | when it was created, ends at the latest, was seen; in milliseconds since 1970 |
 //! | `s`, `l`, `a` | the subject, the name of the login (`sid`), when they logged in |

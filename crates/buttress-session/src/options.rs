@@ -136,7 +136,8 @@ impl SessionsOptions {
         self
     }
 
-    /// Where the time is taken from. Default: the system's clock. In Redis it is that of Redis, whatever this says.
+    /// Where the time is taken from. Default: the system's clock. In Redis it is that of Redis that decides; by this one it is asked, so the two should
+    /// agree within a tenth of [`idle`](Self::idle).
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -153,7 +154,7 @@ impl SessionsOptions {
     /// dropped is a user who is logged out.
     #[must_use]
     pub fn redis(self, redis: Redis) -> Sessions {
-        let store = RedisStore::new(redis.with_script_deadline(self.deadline), self.prefix.clone());
+        let store = RedisStore::new(redis.with_script_deadline(self.deadline), self.prefix.clone(), self.clock.clone());
         self.build(Backing::Redis(store))
     }
 

@@ -1,10 +1,12 @@
 //! Sessions in Redis, shared by all processes with the same prefix and cookie keys.
 
+use buttress_core::Clock;
 use buttress_redis::{Error, ErrorKind, Redis, Rejection, Reply, Script};
 use bytes::Bytes;
 
 use crate::id::Name;
 use crate::key;
+use crate::policy::{self, millis};
 #[cfg(feature = "tower-sessions")]
 use crate::record::Fields;
 use crate::record::{Entry, How, Moved, Record};
@@ -35,18 +37,31 @@ static LIST: Script = script!("list");
 static DOOM: Script = script!("doom");
 static STRIKE: Script = script!("strike");
 
+/// The field that says of which session a record is.
+const MARK: &str = "i";
+
 /// Sessions in Redis.
 #[derive(Debug)]
 pub(crate) struct RedisStore {
     redis: Redis,
     prefix: String,
+    clock: Clock,
 }
 
 // === impl RedisStore ===
 
 impl RedisStore {
-    pub(crate) fn new(redis: Redis, prefix: String) -> Self {
-        Self { redis, prefix }
+    pub(crate) fn new(redis: Redis, prefix: String, clock: Clock) -> Self {
+        Self { redis, prefix, clock }
+    }
+
+    /// What is there by the server's time, which notes that it was seen.
+    async fn load_by_script(&self, name: Name, pace: Pace) -> Result<Option<Record>, StoreAway> {
+        match self.on_session(&LOAD, name, &[number(pace.idle), number(pace.slack)]).await {
+            Ok(found) => Ok(read(found).unwrap_or_else(|| unreadable(name))),
+            Err(error) if is_other(&error) => Ok(unreadable(name)),
+            Err(error) => Err(StoreAway(error)),
+        }
     }
 
     async fn on_session(&self, script: &Script, name: Name, args: &[Bytes]) -> Result<Reply, Error> {
@@ -60,23 +75,27 @@ impl RedisStore {
 
 impl Store for RedisStore {
     async fn load(&self, name: Name, pace: Pace) -> Result<Option<Record>, StoreAway> {
-        let found = match self.on_session(&LOAD, name, &[number(pace.idle), number(pace.slack)]).await {
-            Ok(found) => read(found),
+        let key = key::session(&self.prefix, name);
+        let found = match self.redis.fields(&key, (MARK, name.mark().as_bytes())).await {
+            Ok(Some(pairs)) => {
+                Record::parse(pairs.into_iter().flat_map(|(field, value)| [field, value]).collect()).ok()
+            }
+            Ok(None) => return self.load_by_script(name, pace).await, // perhaps another's silence
             Err(error) if is_other(&error) => None,
             Err(error) => return Err(StoreAway(error)),
         };
-        found.map_or_else(
-            || {
-                metrics::counter!("buttress_session_bad_records_total").increment(1);
-                tracing::warn!(target: "buttress_session", session = %name, "what lies here is no session that can be read");
-                Ok(None)
-            },
-            Ok,
-        )
+        match found {
+            Some(Some(record)) if record.ends <= millis(self.clock.now()) => self.load_by_script(name, pace).await,
+            Some(Some(record)) if policy::is_noted_again(&record, pace, millis(self.clock.now())) => {
+                self.load_by_script(name, pace).await
+            }
+            Some(record) => Ok(record),
+            None => Ok(unreadable(name)),
+        }
     }
 
     async fn create(&self, name: Name, draft: &Draft) -> Result<Born, StoreAway> {
-        let reply = self.on_session(&CREATE, name, &drafted(draft)).await.map_err(StoreAway)?;
+        let reply = self.on_session(&CREATE, name, &drafted(name, draft)).await.map_err(StoreAway)?;
         let mut times = reply.into_list().unwrap_or_default().into_iter();
         let mut time = || times.next().and_then(|time| u64::try_from(time.as_int()?).ok());
         match (time(), time()) {
@@ -89,7 +108,7 @@ impl Store for RedisStore {
         let version = commit.version.map(number).unwrap_or_default();
         let mut args = vec![number(commit.idle), number(commit.most), version];
         args.extend(commit.writes.iter().flat_map(written));
-        let reply = self.on_session(&COMMIT, name, &args).await;
+        let reply = self.redis.run_marked(&COMMIT, &[key::session(&self.prefix, name)], &args).await;
         committed(reply)
     }
 
@@ -173,9 +192,15 @@ impl Store for RedisStore {
     }
 }
 
+fn unreadable(name: Name) -> Option<Record> {
+    metrics::counter!("buttress_session_bad_records_total").increment(1);
+    tracing::warn!(target: "buttress_session", session = %name, "what lies here is no session that can be read");
+    None
+}
+
 // === What a script is told ===
 
-fn drafted(draft: &Draft) -> Vec<Bytes> {
+fn drafted(name: Name, draft: &Draft) -> Vec<Bytes> {
     let (longest, created, ends) = match draft.span {
         Span::New(longest) => (number(longest), Bytes::new(), Bytes::new()),
         Span::Of { created, ends } => (Bytes::new(), number(created), number(ends)),
@@ -183,6 +208,7 @@ fn drafted(draft: &Draft) -> Vec<Bytes> {
     let now = Bytes::from_static(if draft.logs_in { b"1" } else { b"" });
     let mut args = vec![number(draft.idle), longest, created, ends, now];
     let mut field = |name: &str, value: Bytes| args.extend([name.to_owned().into(), value]);
+    field(MARK, name.mark().into());
     if let Some(login) = &draft.login {
         field("s", login.subject.clone().into());
         field("l", login.sid.clone().into());

@@ -166,7 +166,7 @@ impl Visit {
 
     /// For how long the browser may keep the cookie of a session that ends then.
     pub(crate) fn seconds_until(&self, ends: u64) -> u64 {
-        ends.saturating_sub(policy::millis(self.shared().clock.now())) / 1000
+        ends.saturating_sub(policy::millis(self.shared().clock.now())).div_ceil(1000)
     }
 
     /// Looks for the session, if nobody has.
