@@ -2,10 +2,9 @@
 //! it can be tried again.
 
 use buttress::session::SessionLayer;
-use buttress_tests::Reply;
 
 use crate::browser::Browser;
-use crate::stage::{Op, Outcome, View, World, defaults};
+use crate::stage::{Op, Outcome, View, World, defaults, grace_is_over};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug)]
@@ -71,15 +70,6 @@ async fn again(world: &World, browser: &Browser, op: Op) -> Outcome {
     op.run(9, browser.with(&SessionLayer::new(world.free.clone())), world.free.clone()).await
 }
 
-/// As if the time for requests on their way were over.
-fn grace_is_over(world: &World) {
-    for key in world.server.cli(&["KEYS", "*"]).array() {
-        if world.server.cli(&["HGET", &key.text(), "to"]) != Reply::Nil {
-            assert_eq!(world.server.cli(&["DEL", &key.text()]).int(), 1);
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_write_happens_whole_or_not_at_all() {
     for is_logged_in in [false, true] {
@@ -99,7 +89,7 @@ async fn a_login_is_none_until_it_is_heard_of() {
         assert_eq!(view, began, "the old id sees what it saw");
         let next = again(world, first, Op::Login).await;
         assert_eq!((next.status, next.has_new_cookie), (200, true));
-        grace_is_over(world);
+        grace_is_over(&world.server);
         let view = world.view(&next.browser).await;
         assert_eq!((view.who.as_str(), view.fields), ("ada", began.fields));
         assert_eq!(world.view(first).await.who, "", "and is nobody's");
@@ -113,7 +103,7 @@ async fn who_proves_it_again_stays_logged_in() {
         assert_eq!(view, began);
         let next = again(world, first, Op::Login).await;
         assert_eq!((next.status, next.has_new_cookie), (200, true));
-        grace_is_over(world);
+        grace_is_over(&world.server);
         let view = world.view(&next.browser).await;
         assert_eq!(view.who, "ada");
     })
@@ -128,7 +118,7 @@ async fn a_renewal_is_tried_again() {
             assert!(view.fields.contains(&"first".to_owned()), "{view:?}");
             let next = again(world, first, Op::RenewAndWrite).await;
             assert_eq!((next.status, next.has_new_cookie), (200, true));
-            grace_is_over(world);
+            grace_is_over(&world.server);
             let view = world.view(&next.browser).await;
             assert_eq!((&view.who, &view.sid), (&began.who, &began.sid));
             assert!(view.fields.contains(&"of-9".to_owned()), "{view:?}");

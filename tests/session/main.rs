@@ -17,6 +17,7 @@ mod asking;
 mod answers;
 mod bed;
 mod browser;
+mod cancelled;
 mod cookies;
 mod flask;
 mod flask_odd;

@@ -39,7 +39,7 @@ pub(crate) struct Outcome {
 pub(crate) struct World {
     pub(crate) server: RedisServer,
     pub(crate) free: Sessions,
-    processes: Vec<(Gate, Sessions)>,
+    pub(crate) processes: Vec<(Gate, Sessions)>,
 }
 
 /// What a browser sees.
@@ -83,7 +83,7 @@ impl Op {
 }
 
 /// `/Op/number`.
-fn app() -> Handler {
+pub(crate) fn app() -> Handler {
     handler(async |path, session: Session| {
         let (op, number) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
         match op {
@@ -193,4 +193,13 @@ impl World {
 
 pub(crate) fn defaults() -> SessionsOptions {
     Sessions::options(key())
+}
+
+/// As if the time for requests on their way were over.
+pub(crate) fn grace_is_over(server: &RedisServer) {
+    for key in server.cli(&["KEYS", "*"]).array() {
+        if server.cli(&["HGET", &key.text(), "to"]) != Reply::Nil {
+            assert_eq!(server.cli(&["DEL", &key.text()]).int(), 1);
+        }
+    }
 }

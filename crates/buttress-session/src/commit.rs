@@ -54,9 +54,23 @@ const MOST_TRIES: usize = 128;
 /// A new id takes three steps, and each time that it has to be done again, another write was done.
 const MOST_ROTATIONS: usize = 16;
 
-/// Keeps what was done, or nothing of it.
+/// Keeps what was done, or nothing of it, when the response is ready.
 pub(crate) async fn keep(visit: &Visit) -> Result<(), SessionError> {
     let _one_at_a_time = visit.writing.lock().await;
+    keep_now(visit).await
+}
+
+/// The same before that.
+pub(crate) async fn save(visit: &Visit) -> Result<(), SessionError> {
+    let _one_at_a_time = visit.writing.lock().await;
+    if !visit.state().has_work() {
+        return Ok(());
+    }
+    visit.state().in_time()?;
+    keep_now(visit).await
+}
+
+async fn keep_now(visit: &Visit) -> Result<(), SessionError> {
     let work = visit.state().take();
     let mut taken = Taken { visit, work, is_kept: false };
     match taken.work.keep(visit).await {
