@@ -190,8 +190,8 @@ async fn commands_are_counted() {
     browser.ask(&app, "/write").await; // both scripts are known by now
     let calls = || {
         let stats = server.cli(&["INFO", "commandstats"]).text();
-        let calls =
-            stats.lines().filter(|line| line.starts_with("cmdstat_evalsha") || line.starts_with("cmdstat_eval:"));
+        let asked = ["cmdstat_evalsha:", "cmdstat_eval:", "cmdstat_hgetall:"];
+        let calls = stats.lines().filter(|line| asked.iter().any(|asked| line.starts_with(asked)));
         calls.map(|line| line.split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap()).sum::<u64>()
     };
     let prefetching = browser.with(&layer.clone().prefetch());

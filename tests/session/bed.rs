@@ -114,7 +114,7 @@ impl Gate {
         loop {
             while let Some(length) = command(&pending) {
                 let command: Vec<u8> = pending.drain(..length).collect();
-                if command.windows(7).take(16).any(|word| word == b"EVALSHA") {
+                if command.windows(7).take(16).any(|word| word == b"EVALSHA" || word == b"HGETALL") {
                     self.wait(is_cut).await?;
                 }
                 to.write_all(&command).await?;

@@ -36,9 +36,9 @@ pub(crate) fn conclude(visit: &Visit, status: StatusCode, headers: &HeaderMap) -
     }
     let grpc = grpc_status(headers).filter(|_| is_grpc(headers));
     let is_dropped = policy::is_dropped(status, grpc, visit.settings.keeps_on_error);
-    // Somebody may be saving still, beside the handler: their cookie is waited for.
-    let is_calm = !state.has_work() && visit.writing.try_lock().is_ok();
-    (is_dropped || is_calm).then_some(Settled::Kept(state.cookie))
+    // Somebody may be saving it at this moment, without waiting: the response does, since the cookie depends on it.
+    let is_kept = !state.has_work() && visit.writing.try_lock().is_ok();
+    (is_dropped || is_kept).then_some(Settled::Kept(state.cookie))
 }
 
 /// Keeps what was done, and says what came of it.

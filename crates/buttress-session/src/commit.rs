@@ -55,9 +55,23 @@ const MOST_TRIES: usize = 128;
 /// A new id takes three steps, in which nobody may write. Each time that somebody does, there is a pause before it is done again.
 const MOST_ROTATIONS: u32 = 16;
 
-/// Keeps what was done, or nothing of it.
+/// Keeps what was done, or nothing of it, when the response is ready.
 pub(crate) async fn keep(visit: &Visit) -> Result<(), SessionError> {
     let _one_at_a_time = visit.writing.lock().await;
+    keep_now(visit).await
+}
+
+/// The same before that.
+pub(crate) async fn save(visit: &Visit) -> Result<(), SessionError> {
+    let _one_at_a_time = visit.writing.lock().await;
+    if !visit.state().has_work() {
+        return Ok(());
+    }
+    visit.state().in_time()?;
+    keep_now(visit).await
+}
+
+async fn keep_now(visit: &Visit) -> Result<(), SessionError> {
     let work = visit.state().take();
     let mut taken = Taken { visit, work, is_kept: false };
     match taken.work.keep(visit).await {

@@ -78,9 +78,11 @@ impl<T> Session<T> {
     /// themselves. What is saved is kept whatever the response is.
     ///
     /// # Errors
-    /// Nothing was kept, and will be tried again when the response is ready; [`SessionErrorKind::Away`] leaves that open.
+    /// Nothing was kept, and will be tried again when the response is ready; [`SessionErrorKind::Away`] leaves that open. The same holds if nobody
+    /// waits for it to the end. When the response has begun, what was not kept with it is not kept later ([`SessionErrorKind::Late`]).
     pub async fn save(&self) -> Result<(), SessionError> {
-        if self.visit.read().await?.has_work() { commit::keep(&self.visit).await } else { Ok(()) }
+        drop(self.visit.read().await?);
+        commit::save(&self.visit).await
     }
 }
 

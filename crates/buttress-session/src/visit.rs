@@ -276,15 +276,21 @@ impl State {
         self.now = Some(now);
     }
 
-    /// Whether something can be done to the fields; an error that nobody looks at is told to the log.
-    fn may_write(&mut self) -> Result<(), SessionError> {
-        if self.late {
-            if !std::mem::replace(&mut self.told_late, true) {
-                metrics::counter!("buttress_session_late_total").increment(1);
-                tracing::error!(target: "buttress_session", "a session was written to when the response had begun: nothing was kept");
-            }
-            return Err(SessionError::new(SessionErrorKind::Late));
+    /// Whether the response has not begun; an error that nobody looks at is told to the log.
+    pub(crate) fn in_time(&mut self) -> Result<(), SessionError> {
+        if !self.late {
+            return Ok(());
         }
+        if !std::mem::replace(&mut self.told_late, true) {
+            metrics::counter!("buttress_session_late_total").increment(1);
+            tracing::error!(target: "buttress_session", "a session was written to when the response had begun: nothing was kept");
+        }
+        Err(SessionError::new(SessionErrorKind::Late))
+    }
+
+    /// Whether something can be done to the fields.
+    fn may_write(&mut self) -> Result<(), SessionError> {
+        self.in_time()?;
         if let Some(error) = &self.away {
             return Err(error.clone());
         }
