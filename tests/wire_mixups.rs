@@ -26,6 +26,8 @@ const CALLERS: usize = 64;
 const UNPROVEN: &str = "buttress_redis_unproven_replies_total";
 
 static ECHO: Script = Script::new("echo", "return ARGV[1]");
+static MARKED: Script = Script::new("marked", "return {ARGV[1], ARGV[2]}");
+static SET_HASH: Script = Script::new("hash", "return redis.call('HSET', KEYS[1], 'i', ARGV[1], 'v', ARGV[2])");
 static ABORT: Script = Script::new("abort", "return redis.error_reply('EXECABORT on purpose')");
 
 /// What a caller received.
@@ -189,7 +191,7 @@ async fn callers_that_go_away_leave_their_replies_to_nobody() {
 
 // === The callers ===
 
-/// Three reads of four; the rest are reads of many, scripts that answer, and scripts that fail.
+/// Reads; and one of each twelve a read of many, of a hash, a script that answers, one that proves itself, one that fails.
 fn any_verb(redis: &Redis, watch: &Watch) -> impl Fn(u64) -> Boxed<Seen> + Clone + Send + 'static + use<> {
     let (redis, watch) = (redis.clone(), watch.clone());
     move |number| {
@@ -199,6 +201,8 @@ fn any_verb(redis: &Redis, watch: &Watch) -> impl Fn(u64) -> Boxed<Seen> + Clone
                 0 => read_many(&redis, number).await,
                 1 => echo(&redis, number).await,
                 2 => abort(&redis).await,
+                3 => fields(&redis, number).await,
+                4 => marked(&redis, number).await,
                 _ => judge(number, redis.get(key(number)).await),
             })
         })
@@ -216,6 +220,20 @@ async fn read_many(redis: &Redis, number: u64) -> Seen {
 async fn echo(redis: &Redis, number: u64) -> Seen {
     match redis.run(&ECHO, &["{k}"], &[value(number)]).await {
         Ok(Reply::Bytes(bytes)) if bytes == value(number) => Seen::Right,
+        Ok(_) => Seen::Wrong,
+        Err(error) => Seen::Refused(error.as_str()),
+    }
+}
+
+async fn fields(redis: &Redis, number: u64) -> Seen {
+    let found = redis.fields(hash(number), ("i", &key(number).into_bytes())).await;
+    judge(number, found.map(|found| Some(found?.into_iter().find(|(field, _)| field == "v")?.1)))
+}
+
+/// Its errors are not proven, its answers are.
+async fn marked(redis: &Redis, number: u64) -> Seen {
+    match redis.run_marked(&MARKED, &["{k}"], &[value(number)]).await {
+        Ok(Reply::List(parts)) if parts == [Reply::Bytes(value(number))] => Seen::Right,
         Ok(_) => Seen::Wrong,
         Err(error) => Seen::Refused(error.as_str()),
     }
@@ -334,6 +352,9 @@ async fn fill(redis: &Redis) {
         while redis.set(key(number), value(number), None, Mode::Always).await.is_err() {
             sleep(ms(5)).await;
         }
+        while redis.run(&SET_HASH, &[hash(number)], &[key(number).into(), value(number)]).await.is_err() {
+            sleep(ms(5)).await;
+        }
     }
 }
 
@@ -355,6 +376,10 @@ fn connect(url: &str) -> Redis {
 
 fn key(number: u64) -> String {
     format!("key {}", number % KEYS)
+}
+
+fn hash(number: u64) -> String {
+    format!("hash {}", number % KEYS)
 }
 
 fn value(number: u64) -> Bytes {

@@ -33,7 +33,8 @@
 //!
 //! Replies have nothing but their order to say whose they are, and that order has been seen to fail. So a value is stored with
 //! the digest of its key and believed under that key only; every other command is written together with a nonce, and its
-//! reply is believed only when the nonce comes back in the next place. A reply without its proof is a miss (an error to a
+//! reply is believed only when the nonce comes back in the next place; or it is given to a script that gives it back
+//! ([`Redis::run_marked`]), or the hash that is read has a mark that is its own ([`Redis::fields`]). A reply without its proof is a miss (an error to a
 //! writer), a counter, and the end of its connection. Two things are *not* proven: the `None` of [`Redis::get`] (ask
 //! [`Redis::contains`] where absence decides), and anything against someone who may write to this Redis.
 //!
