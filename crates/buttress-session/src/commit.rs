@@ -11,13 +11,13 @@
 //! may come by the old id, and take the session further: a login is moved from any id that led to the session, and an end follows it to its last one.
 
 use crate::changes::{Base, Changes};
-use crate::cipher::FieldKey;
 use crate::error::{SessionError, SessionErrorKind};
-use crate::id::{Name, SessionId};
+use crate::fresh::{Fresh, Kept, Who, create, note};
+use crate::id::SessionId;
 use crate::policy;
-use crate::record::{Entry, Fields, LoggedIn, Moved, Record, weight};
+use crate::record::{Fields, Moved, Record};
 use crate::sessions::Shared;
-use crate::store::{Commit, Committed, Draft, Frozen, Noted, Span, Store as _};
+use crate::store::{Commit, Committed, Frozen, Span, Store as _};
 use crate::turns;
 use crate::visit::{CookieFate, Intent, Login, Now, State, Visit};
 
@@ -35,19 +35,6 @@ struct Taken<'a> {
     visit: &'a Visit,
     work: Work,
     is_kept: bool,
-}
-
-/// What came of it.
-struct Kept {
-    now: Option<Now>,
-    cookie: Option<CookieFate>,
-}
-
-/// A session that was created, and that nobody else knows.
-struct Fresh {
-    id: SessionId,
-    now: Now,
-    created_at: u64,
 }
 
 /// Each time that a write has to be done again, another one was done: so many are waited for.
@@ -286,112 +273,6 @@ async fn follow(shared: &Shared, now: &Now, moved: Moved) -> Result<Now, Session
     let record = shared.store.load(moved.to, shared.pace()).await?;
     let record = record.ok_or(SessionError::new(SessionErrorKind::Ended))?;
     Ok(Now { came_by: now.line(), ..Now::new(moved.to, record, now.key.clone(), false) })
-}
-
-/// Whose session is created.
-enum Who {
-    Nobody,
-    /// Theirs who was logged in, with the label of the device.
-    Still(LoggedIn, Option<String>),
-    /// Theirs who logs in now.
-    Anew(Login, String),
-}
-
-async fn create(
-    shared: &Shared,
-    key: Option<FieldKey>,
-    plain: Fields,
-    span: Span,
-    who: Who,
-) -> Result<Fresh, SessionError> {
-    if plain.iter().map(|(name, value)| weight(name, value)).sum::<u64>() > shared.most_bytes {
-        return Err(SessionError::new(SessionErrorKind::TooLarge));
-    }
-    let id = SessionId::random();
-    let fields = match &key {
-        Some(key) => plain.iter().map(|(name, value)| (name.clone(), key.seal(name, value))).collect(),
-        None => plain.clone(),
-    };
-    let (login, logs_in, label) = match who {
-        Who::Nobody => (None, false, None),
-        Who::Still(login, label) => (Some(login), false, label),
-        Who::Anew(Login { subject, sid, at }, label) => (Some(LoggedIn { subject, sid, at }), true, Some(label)),
-    };
-    let key_at_rest = key.as_ref().map(|key| key.wrap(&id));
-    let draft =
-        Draft { idle: shared.idle, span, login, logs_in, label, key: key_at_rest.clone(), fields: fields.clone() };
-    let name = id.name();
-    let born = shared.store.create(name, &draft).await?;
-    let Draft { login, label, .. } = draft;
-    let login = login.map(|login| LoggedIn { at: if logs_in { born.now } else { login.at }, ..login });
-    let created = match span {
-        Span::New(_) => born.now,
-        Span::Of { created, .. } => created,
-    };
-    let record = Record {
-        version: 1,
-        created,
-        ends: born.ends,
-        seen: born.now,
-        login,
-        label,
-        key: key_at_rest,
-        moved: None,
-        fields,
-    };
-    Ok(Fresh { id, now: Now { name, record, plain, key, frozen: false, came_by: Vec::new() }, created_at: born.now })
-}
-
-fn note(what: &'static str, name: Name) {
-    metrics::counter!("buttress_session_created_total", "how" => what).increment(1);
-    tracing::debug!(target: "buttress_session", session = %name, "{what}");
-}
-
-// === impl Fresh ===
-
-impl Fresh {
-    /// Its cookie is set if it is `ours`.
-    fn kept(self, visit: &Visit, is_ours: bool) -> Kept {
-        let seconds = visit.seconds_until(self.now.record.ends);
-        Kept { cookie: is_ours.then_some(CookieFate::IsSet(self.id, seconds)), now: Some(self.now) }
-    }
-
-    fn entry(&self, login: &Login) -> Entry {
-        Entry {
-            sid: login.sid.clone(),
-            name: self.now.name,
-            former: None,
-            created: self.created_at,
-            ends: self.now.record.ends,
-            doomed: false,
-            label: self.now.record.label.clone().unwrap_or_default(),
-        }
-    }
-
-    /// The login of the old session is in this one from now on; if it has been ended meanwhile, so has this. False if another request came by the old
-    /// one, and has taken it further already: its browser is the same, and gets that one's cookie.
-    async fn take_over(&self, shared: &Shared, old: &Now) -> Result<bool, SessionError> {
-        let Some(login) = &old.record.login else { return Ok(true) };
-        let to = (self.now.name, self.now.record.ends);
-        match shared.store.move_to(Name::of_subject(&login.subject), &login.sid, &old.line(), to).await? {
-            Noted::Done => Ok(true),
-            Noted::Elsewhere => Ok(false),
-            Noted::Ended => {
-                self.undo(shared, None).await?;
-                Err(SessionError::new(SessionErrorKind::Ended))
-            }
-        }
-    }
-
-    /// Nobody needs it, nor what it went on as.
-    async fn undo(&self, shared: &Shared, noted: Option<&Login>) -> Result<(), SessionError> {
-        shared.end_line(self.now.name, None, true).await?;
-        if let Some(login) = noted {
-            let ended = (login.sid.clone(), self.now.name);
-            shared.store.strike(Name::of_subject(&login.subject), &[ended]).await?;
-        }
-        Ok(())
-    }
 }
 
 // === impl State ===

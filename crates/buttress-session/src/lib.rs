@@ -91,6 +91,7 @@ mod csrf;
 mod visit;
 mod changes;
 mod commit;
+mod fresh;
 mod turns;
 mod answer;
 mod error;
