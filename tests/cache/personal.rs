@@ -44,6 +44,23 @@ async fn it_is_stored_nowhere() {
 }
 
 #[tokio::test]
+async fn what_is_nobodys_is_stored_although_the_last_one_was_somebodys() {
+    for store in STORES {
+        let bed = Bed::new(store, |parts| {
+            if parts.headers.contains_key("x-me") {
+                mark(parts);
+            }
+            response(200, &[FRESH], "body")
+        })
+        .await;
+        bed.get_with("/x", &[("x-me", "1")]).await;
+        bed.get("/x").await;
+        assert!(bed.get("/x").await.is_hit(), "{store:?}");
+        assert!(bed.get_with("/x", &[("x-me", "1")]).await.is_hit(), "it is for all");
+    }
+}
+
+#[tokio::test]
 async fn what_was_personal_before_the_cache_is_too() {
     let bed = Bed::new(STORES[0], |_| response(200, &[FRESH], "body")).await;
     let mut asked = request(Method::GET, "/x", &[]);

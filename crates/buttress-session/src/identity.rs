@@ -83,6 +83,16 @@ impl<T> Session<T> {
         Ok(self.visit.read().await?.login().map(|login| login.subject))
     }
 
+    /// Who is logged in, for a layer that passes it on in the request: unlike after [`subject`](Self::subject), the answer does not count as one that
+    /// depends on the session. Whoever asks has to see to it where somebody is logged in: by [`subject`](Self::subject), or by
+    /// [`Identified`](buttress_core::Identified) in the request.
+    ///
+    /// # Errors
+    /// Where sessions are kept cannot be reached.
+    pub async fn peek_subject(&self) -> Result<Option<String>, SessionError> {
+        Ok(self.visit.peek().await?.login().map(|login| login.subject))
+    }
+
     /// The name of the login, which stays when the id changes and gives no access: for the claim `sid` of tokens that end with it, for a log, for
     /// [`Sessions::end`].
     ///

@@ -142,10 +142,18 @@ impl Visit {
     pub(crate) async fn read(&self) -> Result<MutexGuard<'_, State>, SessionError> {
         self.personal.mark();
         self.touched.store(true, Ordering::Release);
+        self.peek().await
+    }
+
+    /// The state when the session was looked for, by who answers for what depends on it.
+    pub(crate) async fn peek(&self) -> Result<MutexGuard<'_, State>, SessionError> {
         self.prefetch().await;
         let state = self.state();
         match &state.away {
-            Some(error) if self.settings.outage == Outage::Closed => Err(error.clone()),
+            Some(error) if self.settings.outage == Outage::Closed => {
+                self.touched.store(true, Ordering::Release); // the layer answers
+                Err(error.clone())
+            }
             _ => Ok(state),
         }
     }

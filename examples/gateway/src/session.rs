@@ -240,7 +240,10 @@ impl Service<Request<Incoming>> for Told {
         Either::Right(Box::pin(async move {
             let session = request.extensions().get::<Session>().cloned();
             let subject = match &session {
-                Some(session) => session.subject().await,
+                Some(session) => match session.peek_subject().await {
+                    Ok(None) => Ok(None), // as everybody who is not logged in
+                    _ => session.subject().await,
+                },
                 None => Ok(None),
             };
             match subject {

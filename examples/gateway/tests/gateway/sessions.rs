@@ -84,12 +84,13 @@ fn an_upstream_is_told_who_is_logged_in_and_an_operator_ends_it() {
     let requests = upstream.answering(|_| response("200 OK", "cache-control: max-age=60\r\n", "hello"));
     let gateway = gateway(&file, &redis.url());
     let ada = logged_in(&redis, "ad\u{e0}");
-    let told = |fields: &str| {
-        let answer = gateway.get("/x", fields);
+    let told_at = |path: &str, fields: &str| {
+        let answer = gateway.get(path, fields);
         assert_eq!(answer.status(), 200);
         let request = requests.try_recv().ok()?;
         Some((request.field("x-user").map(str::to_owned), request.field("cookie").map(str::to_owned)))
     };
+    let told = |fields: &str| told_at("/x", fields);
     let forged = "x_user: eve\r\nX-User: eve\r\n";
     let (who, cookies) = told(&format!("{ada}{forged}")).expect("the upstream was asked");
     assert_eq!(
@@ -99,7 +100,10 @@ fn an_upstream_is_told_who_is_logged_in_and_an_operator_ends_it() {
     );
     let (who, _) = told(&format!("{ada}{forged}")).expect("what is somebody's is not stored");
     assert_eq!(who.as_deref(), Some("ad%C3%A0"));
-    assert_eq!(told(forged), Some((None, None)), "nobody is told of");
+    assert_eq!(told_at("/y", forged), Some((None, None)), "nobody is told of");
+    assert_eq!(told_at("/y", forged), None, "and what is nobody's is stored");
+    let hit = gateway.get("/y", "");
+    assert!(hit.is_hit() && hit.field("vary").is_none());
 
     let order = |order: &str| gateway.post("/logins", order, "localhost", "application/json");
     assert!(order("{\"subject\": \"ad\u{e0}\"}").text().contains("\"sid\":"));
@@ -108,9 +112,9 @@ fn an_upstream_is_told_who_is_logged_in_and_an_operator_ends_it() {
     assert_eq!(order(r#"{"user": "eve"}"#).status(), 400);
     assert_eq!(order("{\"subject\": \"ad\u{e0}\", \"end\": \"all\"}").text(), "{\"ended\":1}\n");
     redis.kill();
-    assert_eq!(gateway.get("/y", &ada).status(), 503, "nobody knows whose it is");
+    assert_eq!(gateway.get("/z", &ada).status(), 503, "nobody knows whose it is");
     assert!(requests.try_recv().is_err(), "and the upstream is not asked");
-    assert_eq!(gateway.get("/y", "").status(), 200, "who has no session does not need Redis");
+    assert_eq!(gateway.get("/z", "").status(), 200, "who has no session does not need Redis");
 }
 
 #[test]
