@@ -56,7 +56,10 @@ impl Origin {
     fn ask(&self) -> tokio::task::JoinHandle<(String, bool)> {
         let (service, cache) = (self.service.clone(), self.cache.clone());
         tokio::spawn(async move {
-            let (parts, body, _) = body::collect(service.oneshot(request(Method::GET, "/x", &[])).await.unwrap()).await;
+            let asked = service.oneshot(request(Method::GET, "/x", &[]));
+            // Whoever waits for a gate that nobody opens shall fail, and not hang.
+            let asked = tokio::time::timeout(Duration::from_secs(60), asked).await.expect("an answer within a minute");
+            let (parts, body, _) = body::collect(asked.unwrap()).await;
             cache.settled().await;
             let is_hit = parts.headers["cache-status"].to_str().unwrap().contains("; hit");
             (String::from_utf8(body.to_vec()).unwrap(), is_hit)
