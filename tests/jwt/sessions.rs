@@ -13,16 +13,18 @@ use tower::{Layer as _, ServiceExt as _};
 
 use crate::bed::{now, shared, until};
 
-fn issuer(server: &RedisServer) -> Issuer {
+async fn issuer(server: &RedisServer) -> Issuer {
     let key = SigningKey::secret(buttress::jwt::Algorithm::HS256, [0x5a_u8, 1, 2, 3, 4, 5, 6, 7].repeat(8)).unwrap();
     let issuer = Issuer::new("https://shop.example", "shop", key, shared(server)).unwrap();
-    issuer.redis(Redis::connect(&server.url()).unwrap())
+    let redis = Redis::connect(&server.url()).unwrap();
+    until("Redis is there", async || redis.is_up()).await;
+    issuer.redis(redis)
 }
 
 #[tokio::test]
 async fn the_end_of_a_session_is_the_end_of_its_tokens_everywhere() {
     let server = RedisServer::start();
-    let one = issuer(&server);
+    let one = issuer(&server).await;
     let elsewhere = shared(&server);
     elsewhere.ready().await;
     let verifier = Verifier::new([one.trusted()]).unwrap();
@@ -50,7 +52,7 @@ async fn the_end_of_a_session_is_the_end_of_its_tokens_everywhere() {
 #[tokio::test]
 async fn what_cannot_be_told_leaves_the_session_and_can_be_tried_again() {
     let server = RedisServer::start();
-    let one = issuer(&server);
+    let one = issuer(&server).await;
     let sessions = Sessions::options(CookieKey::random()).ends(Arc::new(one.clone())).embedded();
     let layer = SessionLayer::new(sessions.clone());
     let issuer = one.clone();
