@@ -285,12 +285,17 @@ fn moved(mut rest: impl Iterator<Item = Reply>) -> Option<Moved> {
     Some(Moved { to, how: How::parse(&text(rest.next()?)?)? })
 }
 
-/// Entries that cannot be read are those of another version.
+/// Entries that cannot be read are left out, and counted.
 fn entries(reply: Reply) -> Vec<Entry> {
     let mut parts = reply.into_list().unwrap_or_default().into_iter().map(text);
     let mut entries = Vec::new();
     while let (Some(sid), Some(entry)) = (parts.next(), parts.next()) {
-        entries.extend(sid.zip(entry).and_then(|(sid, entry)| Entry::parse(&sid, &entry)));
+        let entry = sid.zip(entry).and_then(|(sid, entry)| Entry::parse(&sid, &entry));
+        if entry.is_none() {
+            metrics::counter!("buttress_session_bad_records_total").increment(1);
+            tracing::warn!(target: "buttress_session", "what lies among a subject's logins is none that can be read");
+        }
+        entries.extend(entry);
     }
     entries
 }

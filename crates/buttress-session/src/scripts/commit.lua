@@ -23,7 +23,7 @@ if found[4] then
   return {ARGV[1], 'moved', found[4], found[5]}
 end
 local conflict = ARGV[4] ~= '' and found[2] ~= ARGV[4]
-local before, version = tonumber(found[6] or 0), tonumber(found[2]) + 1
+local before, version = tonumber(found[6] or '') or 0, (tonumber(found[2]) or 0) + 1
 local size, set, gone = before, {}, {}
 for n = 5, #ARGV, 4 do
   local name, must, act, value = ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3]

@@ -18,5 +18,5 @@ local function head(key)
   if found[1] ~= '1' or not ends or ends <= time() then
     return false
   end
-  return {version = found[2], ends = ends, to = found[4], how = found[5], size = tonumber(found[6] or 0)}
+  return {version = found[2], ends = ends, to = found[4], how = found[5], size = tonumber(found[6] or '') or 0}
 end

@@ -18,7 +18,10 @@ if record.v == '1' and ends and ends <= now then
   return {}
 end
 if record.v == '1' and ends and seen and not record.to and now - seen >= tonumber(ARGV[2]) then
-  redis.pcall('HSET', KEYS[1], 't', text(now)) -- a server that is full still reads, and may let it live on
+  local noted = redis.pcall('HSET', KEYS[1], 't', text(now)) -- a server that is full still reads, and may let it live on
+  if type(noted) == 'table' and string.find(noted.err, 'READONLY', 1, true) then
+    return noted -- a replica, on which what has ended may still lie: the way to the master is another connection
+  end
   redis.pcall('PEXPIREAT', KEYS[1], text(math.min(ends, now + tonumber(ARGV[1]))))
 end
 return found
