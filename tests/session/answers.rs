@@ -168,7 +168,7 @@ async fn without_redis_it_is_refused_or_goes_on_as_the_layer_says_and_the_cookie
 #[tokio::test]
 async fn commands_are_counted() {
     let server = RedisServer::start();
-    let sessions = Sessions::options(key()).redis(crate::bed::patient(&server.url()));
+    let sessions = crate::bed::patient(Sessions::options(key()), &server.url());
     let layer = SessionLayer::new(sessions);
     let app = handler(async |path, session| {
         match &path[1..] {

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// A proxy before one Redis, for one process. While it is shut, each script waits at it.
+/// A proxy before one Redis, for one process. While it is shut, each script and each look at a session waits at it.
 #[derive(Clone)]
 pub(crate) struct Gate(Arc<Bars>);
 
@@ -58,11 +58,12 @@ impl Gate {
 
     /// Sessions of a process behind it.
     pub(crate) fn sessions(&self, options: SessionsOptions) -> Sessions {
-        options.redis(patient(&self.url()))
+        patient(options, &format!("redis://{}", self.0.addr))
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("redis://{}", self.0.addr)
+    /// How often Redis was asked for a session or a list of them.
+    pub(crate) fn asked(&self) -> u64 {
+        self.0.came.load(Ordering::SeqCst)
     }
 
     pub(crate) fn shut(&self) {
@@ -181,10 +182,11 @@ fn command(bytes: &[u8]) -> Option<usize> {
     (at <= bytes.len()).then_some(at)
 }
 
-/// A connection that gives a busy machine time.
-pub(crate) fn patient(url: &str) -> Redis {
-    let options = Redis::options().deadline(Duration::from_secs(10)).watchdog(Duration::from_secs(10));
-    options.connect(url).expect("a URL")
+/// Sessions in Redis that give a busy machine time.
+pub(crate) fn patient(options: SessionsOptions, url: &str) -> Sessions {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let redis = Redis::options().deadline(PATIENCE).watchdog(PATIENCE).connect(url).expect("a URL");
+    options.deadline(PATIENCE).redis(redis)
 }
 
 /// Waits for something real to happen, within ten seconds.

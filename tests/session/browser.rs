@@ -23,8 +23,7 @@ pub(crate) fn key() -> CookieKey {
 pub(crate) async fn both(options: impl Fn(SessionsOptions) -> SessionsOptions, check: impl AsyncFn(Sessions)) {
     check(options(Sessions::options(key())).embedded()).await;
     let server = RedisServer::start();
-    let redis = crate::bed::patient(&server.url());
-    check(options(Sessions::options(key())).redis(redis)).await;
+    check(crate::bed::patient(options(Sessions::options(key())), &server.url())).await;
 }
 
 /// What is asked of an application, as a path.

@@ -211,7 +211,7 @@ async fn sealing_that_is_switched_on_loses_nothing_of_requests_on_their_way() {
     let world = World::new(defaults).await;
     let first = world.begin(true).await;
     let sealing = Sessions::options(crate::browser::key()).seal_fields();
-    let sealing = SessionLayer::new(sealing.redis(crate::bed::patient(&world.server.url())));
+    let sealing = SessionLayer::new(crate::bed::patient(sealing, &world.server.url()));
     let renewed = first.with(&sealing);
     assert_eq!(renewed.ask(&crate::stage::app(), "/Renew/").await.status(), 200);
     for (number, layer) in [(1, &sealing), (2, &SessionLayer::new(world.free.clone()))] {

@@ -165,7 +165,7 @@ async fn explore(is_logged_in: bool, pairs: &[&[Op]]) {
 
 /// Does these at the same time, in some orders.
 async fn explore_some(is_logged_in: bool, options: impl Fn() -> SessionsOptions, all: &[&[Op]]) {
-    const SOME: u64 = 150;
+    const SOME: u64 = 80;
     let world = World::new(options).await;
     for ops in all {
         for seed in 0..SOME {

@@ -123,7 +123,7 @@ impl World {
             let gate = Gate::before(server.addr()).await;
             processes.push((gate.clone(), gate.sessions(options())));
         }
-        let free = options().redis(patient(&server.url()));
+        let free = patient(options(), &server.url());
         let world = Self { server, free, processes };
         world.warm_up().await;
         world
@@ -164,9 +164,10 @@ impl World {
 
     /// Sessions in Redis that can be written to: of this subject, or of nobody.
     pub(crate) fn live(&self, subject: Option<&str>) -> usize {
-        let keys = self.server.cli(&["KEYS", "*"]);
-        let is_live = |key: &Reply| {
-            let session = self.server.cli(&["HMGET", &key.text(), "v", "s", "to"]);
+        let mut line = self.server.line().expect("redis is there");
+        let keys = line.ask(&["KEYS", "*"]).expect("redis is there");
+        let mut is_live = |key: &Reply| {
+            let session = line.ask(&["HMGET", &key.text(), "v", "s", "to"]).expect("redis is there");
             let [version, is, to] = session.array() else { panic!("{session:?}") };
             let is = if *is == Reply::Nil { None } else { Some(is.text()) };
             *version != Reply::Nil && *to == Reply::Nil && is.as_deref() == subject
