@@ -66,8 +66,8 @@
 //! | keys can be exchanged | `logins::a_former_key_is_believed_and_its_cookie_sealed_anew` |
 //! | a visitor who does nothing fills no store | `life::a_visitor_who_writes_nothing_has_no_cookie` |
 //! | a session is bounded in size, whoever writes | `life::it_is_bounded`, `tests::a_session_grows_to_its_limit_whoever_writes` |
-//! | requests at the same time lose nothing | `crowd::all_that_64_requests_write_on_two_processes_is_there`, `life::two_requests_at_the_same_time_lose_nothing_of_each_other` |
-//! | what has ended does not come back, and the writer learns | `crowd::who_logs_out_among_them_is_out_and_the_writers_learn`, `logins::an_ended_session_is_not_written_to_and_the_writer_learns` |
+//! | requests at the same time lose nothing | `hammer::nothing_that_was_written_at_the_same_time_is_missing`, `life::two_requests_at_the_same_time_lose_nothing_of_each_other` |
+//! | what has ended does not come back, and the writer learns | `hammer::what_ends_meanwhile_is_gone_and_its_writers_learn`, `logins::an_ended_session_is_not_written_to_and_the_writer_learns` |
 //! | an error leaves all as it was | `life::an_error_leaves_all_as_it_was` |
 //! | a write that comes too late is an error | `life::a_write_after_the_response_is_an_error` |
 //! | an outage drops no cookie and makes no empty session | `answers::without_redis_it_is_refused_or_goes_on_as_the_layer_says_and_the_cookie_stays` |
