@@ -17,8 +17,8 @@
 //! # let _ = (wrap(()), handler);
 //! ```
 //!
-//! A request that does not ask for its session costs Redis nothing, one that reads it a round trip, one that writes it two. Visitors who write nothing
-//! have no cookie and no record.
+//! A request that does not ask for its session costs Redis nothing, one that reads it a round trip, one that writes it two; ten times in the
+//! [idle time](SessionsOptions::idle) one more, to note that it was seen. Visitors who write nothing have no cookie and no record.
 //!
 //! # What it holds to
 //!
