@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use buttress::redis::Redis;
 use buttress::session::{Session, SessionLayer, Sessions};
-use buttress_tests::RedisSentinel;
+use buttress_tests::{RedisSentinel, RedisServer};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
@@ -52,6 +52,13 @@ async fn people(sessions: &Sessions) -> (Browser, [Browser; 3]) {
     (stays, [had_left, ended, renewed])
 }
 
+/// Waits until the replica has all of it. In the first second of its life it is told nothing: it has to say first that it is there.
+async fn in_step(group: &RedisSentinel) {
+    let size = |server: &RedisServer| server.cli(&["DBSIZE"]).int();
+    until("the replica has it all", async || size(group.replica()) == size(group.master())).await;
+    sleep(LAG).await;
+}
+
 async fn sid(browser: &Browser) -> String {
     let app = handler(async |_, session: Session| Ok(text(session.sid().await?.unwrap_or_default())));
     said(&browser.ask(&app, "/").await).1.to_owned()
@@ -89,7 +96,7 @@ async fn a_master_that_hangs_is_replaced() {
     let (one, other) = (of(&group), of(&group));
     let crowd = Crowd::begin(&[&one, &other]).await;
     let (stays, gone) = people(&one).await;
-    sleep(LAG).await;
+    in_step(&group).await;
     let now = Instant::now();
     crowd.may_lose(now - LAG, now + LAG);
     group.master().stop();
@@ -114,7 +121,7 @@ async fn a_master_that_is_replaced_by_hand_is_left() {
     let (one, other) = (of(&group), of(&group));
     let crowd = Crowd::begin(&[&one, &other]).await;
     let (stays, gone) = people(&one).await;
-    sleep(LAG).await;
+    in_step(&group).await;
     let began = Instant::now();
     // What the old master acknowledges from when the replica has left it until it hears of that.
     crowd.may_lose(began - LAG, began + Duration::from_secs(20));
