@@ -57,7 +57,9 @@
 //! | hangs | requests that ask wait for [`deadline`](SessionsOptions::deadline) each, then fail at once |
 //! | restarts with its data | go on |
 //! | was flushed, or failed over to a replica that lagged | those that are gone are gone: their cookies open nothing, and who writes begins anew |
-//! | is full (`noeviction`) | are read, and not written: 503 |
+//! | became a replica by hand | can be read there until a write, or a note of use, is refused; sentinels are watched, and such a master is left at once |
+//! | failed over while somebody logged in | the login may be missing among those of its subject, and what was acknowledged last may be undone: `min-replicas-to-write 1` |
+//! | is full (`noeviction`) | are read and ended, and not written: 503 |
 //! | evicts keys | users are logged out; do not let it |
 //!
 //! # Metrics
