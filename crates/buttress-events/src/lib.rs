@@ -1,0 +1,43 @@
+//! Counts what happens, exactly once, and shows it live: a tower layer for requests, and a handle for everything else.
+
+mod layer;
+mod service;
+mod policy;
+mod request;
+mod events;
+mod options;
+mod select;
+mod window;
+mod report;
+mod ranking;
+mod error;
+
+mod series;
+mod registry;
+mod histogram;
+mod tally;
+mod shards;
+mod salts;
+mod pending;
+mod batch;
+mod flusher;
+mod timeline;
+mod reader;
+mod backing;
+mod key;
+mod store;
+mod memory;
+mod redis;
+mod body;
+mod future;
+
+pub use body::EventsBody;
+pub use error::{EventsError, Undrained};
+pub use events::{Counter, Events};
+pub use future::EventsFuture;
+pub use layer::EventsLayer;
+pub use options::EventsOptions;
+pub use report::{Point, Report};
+pub use select::Select;
+pub use service::EventsService;
+pub use window::{Step, Window};
