@@ -70,4 +70,9 @@ impl Store for Backing {
     async fn visitors(&self, day: u64, name: Id) -> Result<u64, StoreAway> {
         ask!(self.visitors(day, name))
     }
+
+    #[cfg(feature = "otlp")]
+    async fn lead(&self, millis: u64) -> Result<bool, StoreAway> {
+        ask!(self.lead(millis))
+    }
 }

@@ -8,6 +8,7 @@
 //! | `{prefix}:events:v1:{r:m:START:ID}:seen` | hash | which batches it has | as the ranking |
 //! | `{prefix}:events:v1:{u:START:ID}` | HyperLogLog | the visitors of a day, as digests under the day's salt | 40 days |
 //! | `{prefix}:events:v1:{salt:START}` | string | the salt | until the day is over in every time zone |
+//! | `{prefix}:events:v1:{leader}` | string | which process pushes totals for all | two and a half of its turns |
 //!
 //! START is in seconds since 1970. Each step has a hash tag of its own, so that a cluster spreads them. The hash of counts has
 //!
@@ -45,6 +46,12 @@ pub(crate) fn visitors(prefix: &str, day: u64, name: Id) -> String {
 /// The salt of a day.
 pub(crate) fn salt(prefix: &str, day: u64) -> String {
     format!("{prefix}:events:v1:{{salt:{}}}", day / 1000)
+}
+
+/// Which process does what one does for all.
+#[cfg(feature = "otlp")]
+pub(crate) fn leader(prefix: &str) -> String {
+    format!("{prefix}:events:v1:{{leader}}")
 }
 
 /// What a hash says of itself.

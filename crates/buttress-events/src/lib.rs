@@ -10,6 +10,13 @@ mod select;
 mod window;
 mod report;
 mod ranking;
+mod recorder;
+#[cfg(any(feature = "otlp", feature = "prometheus"))]
+mod totals;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod error;
 
 mod series;
@@ -23,6 +30,7 @@ mod batch;
 mod flusher;
 mod timeline;
 mod reader;
+mod lately;
 mod backing;
 mod key;
 mod store;
@@ -37,6 +45,9 @@ pub use events::{Counter, Events};
 pub use future::EventsFuture;
 pub use layer::EventsLayer;
 pub use options::EventsOptions;
+#[cfg(feature = "otlp")]
+pub use otlp::CollectorError;
+pub use recorder::EventsRecorder;
 pub use report::{Point, Report};
 pub use select::Select;
 pub use service::EventsService;

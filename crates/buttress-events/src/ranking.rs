@@ -12,7 +12,10 @@ pub(crate) fn highest(members: HashMap<Box<str>, u64>, most: usize) -> Vec<(Box<
 }
 
 /// Those of several steps together.
-pub(crate) fn together(steps: impl IntoIterator<Item = Vec<(Box<str>, u64)>>, most: usize) -> Vec<(Box<str>, u64)> {
+pub(crate) fn together<S>(steps: impl IntoIterator<Item = S>, most: usize) -> Vec<(Box<str>, u64)>
+where
+    S: IntoIterator<Item = (Box<str>, u64)>,
+{
     let mut sums = HashMap::<_, u64>::new();
     for (member, count) in steps.into_iter().flatten() {
         *sums.entry(member).or_default() += count;

@@ -1,56 +1,39 @@
-//! Reads steps, and keeps what was read for a moment: those who ask at the same time ask the store once.
+//! What can be asked of the store, by all who want to know, through one place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::SystemTime;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::TryFutureExt as _;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::error::EventsError;
 use crate::events::{Events, Shared};
+use crate::lately::{Lately, Until};
+use crate::policy;
 use crate::report::Report;
-use crate::series::{Id, Series};
+use crate::series::{Id, Series, cut};
 use crate::store::{Store as _, StoreAway};
 use crate::tally::Tally;
 use crate::window::{Step, Window};
+use crate::{batch, ranking};
 
-/// What was read lately. One reads at a time.
+/// What was read lately. Of each kind one reads at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
-    lately: Mutex<Lately>,
-    /// How often this process has flushed: who asks after that sees it.
+    counts: Mutex<Lately<(Step, u64), HashMap<Id, Tally>>>,
+    names: Mutex<Lately<u64, Vec<Arc<Series>>>>,
+    rankings: Mutex<Lately<(Step, u64, Id), Vec<(Box<str>, u64)>>>,
+    visitors: Mutex<Lately<(u64, Id), u64>>,
     flushed: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Lately {
-    counts: HashMap<(Step, u64), Read<HashMap<Id, Tally>>>,
-    names: HashMap<u64, Read<Vec<Arc<Series>>>>,
-}
-
-#[derive(Debug)]
-struct Read<T> {
-    at: Instant,
-    flushed: u64,
-    what: Arc<T>,
 }
 
 /// What is counted in a step, as it was read.
 pub(crate) type Counts = Arc<HashMap<Id, Tally>>;
 
-/// So many reads at the same time.
-const AT_ONCE: usize = 32;
-/// What is counted at the moment is read again after it.
-const MOMENT: Duration = Duration::from_millis(900);
-/// Steps that are over may still change: a process may have been cut off.
-const OVER: Duration = Duration::from_secs(30);
-/// Until when a step that is over is likely to change, in milliseconds.
+/// How long a step that is over is likely to change still, in milliseconds.
 const LATE: u64 = 5000;
-/// So many steps are kept.
-const MOST: usize = 4000;
 
 // === impl Reader ===
 
@@ -58,6 +41,10 @@ impl Reader {
     /// What is counted at the moment is to be read again.
     pub(crate) fn outdate(&self) {
         self.flushed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn flushed(&self) -> u64 {
+        self.flushed.load(Ordering::Relaxed)
     }
 }
 
@@ -75,7 +62,8 @@ impl Events {
         self.shared.read(window).await.map_err(EventsError::new)
     }
 
-    /// The highest members of a ranking in a window, by all processes. Costs a read of each step, up to 1,000 members each.
+    /// The highest members of a [ranking](Self::rank) in a window, by all processes. Costs a read of each step, up to 1,000 members each; kept as long as
+    /// [`read`](Self::read) keeps steps.
     ///
     /// # Errors
     /// The store cannot be reached.
@@ -89,8 +77,9 @@ impl Events {
     ///
     /// # Errors
     /// The store cannot be reached.
-    pub async fn visitors(&self, name: &str, days: u32) -> Result<Vec<(std::time::SystemTime, u64)>, EventsError> {
-        self.shared.visitors(name, days).await.map_err(EventsError::new)
+    pub async fn visitors(&self, name: &str, days: u32) -> Result<Vec<(SystemTime, u64)>, EventsError> {
+        let days = self.shared.visitors(name, days).await.map_err(EventsError::new)?;
+        Ok(days.into_iter().map(|(day, count)| (policy::time(day), count)).collect())
     }
 }
 
@@ -100,86 +89,48 @@ impl Shared {
     pub(crate) async fn read(&self, window: Window) -> Result<Report, StoreAway> {
         let now = self.now().await?;
         let starts = window.starts(now);
-        let days: Vec<_> = starts.iter().map(|start| Step::Day.start(*start)).collect();
-        let mut lately = self.reader.lately.lock().await;
-        lately.read_counts(self, window.step(), &starts, now).await?;
-        lately.read_names(self, days).await?;
-        Ok(lately.report(window, &starts, now))
+        let questions: Vec<_> =
+            starts.iter().map(|&start| ((window.step(), start), until(window.step(), start, now))).collect();
+        let flushed = self.reader.flushed();
+        let mut counts = self.reader.counts.lock().await;
+        let counts = counts.ask(&questions, flushed, |(step, start)| self.store.counts(step, start)).await?;
+        let names = self.names(&starts, now).await?;
+        Ok(Report::new(window.step(), starts.into_iter().zip(counts).collect(), names, now))
     }
 
-    async fn ranking(&self, name: &str, window: Window, most: usize) -> Result<Vec<(Box<str>, u64)>, StoreAway> {
-        let (ranking, starts) = (crate::batch::ranking(crate::series::cut(name)), window.starts(self.now().await?));
-        let reads = starts.into_iter().map(|start| self.store.ranking(window.step(), start, ranking));
-        let steps: Vec<_> = futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-        Ok(crate::ranking::together(steps, most))
+    async fn names(&self, starts: &[u64], now: u64) -> Result<HashMap<Id, Arc<Series>>, StoreAway> {
+        let days: HashSet<_> = starts.iter().map(|start| Step::Day.start(*start)).collect();
+        let questions: Vec<_> = days.into_iter().map(|day| (day, until(Step::Day, day, now))).collect();
+        let read = |day| self.store.names(day).map_ok(|names| names.into_iter().map(Arc::new).collect());
+        let days = self.reader.names.lock().await.ask(&questions, self.reader.flushed(), read).await?;
+        let names = days.iter().flat_map(|names| names.iter());
+        Ok(names.map(|series| (series.id, Arc::clone(series))).collect())
     }
 
-    pub(crate) async fn visitors(&self, name: &str, days: u32) -> Result<Vec<(std::time::SystemTime, u64)>, StoreAway> {
-        let (name, starts) =
-            (crate::batch::visited(crate::series::cut(name)), Window::days(days).starts(self.now().await?));
-        let read = async |start| Ok((crate::policy::time(start), self.store.visitors(start, name).await?));
-        let reads = starts.into_iter().map(read);
-        futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await
-    }
-}
-
-// === impl Lately ===
-
-impl Lately {
-    async fn read_counts(&mut self, shared: &Shared, step: Step, starts: &[u64], now: u64) -> Result<(), StoreAway> {
-        let flushed = shared.reader.flushed.load(Ordering::Relaxed);
-        let missing = starts.iter().copied().filter(|&start| {
-            let is_over = now >= start + step.millis() + LATE;
-            self.counts.get(&(step, start)).is_none_or(|read| !read.is_good(is_over, flushed))
-        });
-        let reads = missing.map(async |start| Ok((start, shared.store.counts(step, start).await?)));
-        let read: Vec<_> =
-            futures_util::stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-        self.counts.retain(|_, read| read.at.elapsed() < 4 * OVER);
-        if self.counts.len() > MOST {
-            self.counts.clear();
-        }
-        let read = read.into_iter().map(|(start, counts)| ((step, start), Read::now(counts, flushed)));
-        self.counts.extend(read);
-        Ok(())
+    pub(crate) async fn ranking(
+        &self,
+        name: &str,
+        window: Window,
+        most: usize,
+    ) -> Result<Vec<(Box<str>, u64)>, StoreAway> {
+        let (id, step, now) = (batch::ranking(cut(name)), window.step(), self.now().await?);
+        let starts = window.starts(now).into_iter();
+        let questions: Vec<_> = starts.map(|start| ((step, start, id), until(step, start, now))).collect();
+        let read = |(step, start, id)| self.store.ranking(step, start, id);
+        let steps = self.reader.rankings.lock().await.ask(&questions, self.reader.flushed(), read).await?;
+        Ok(ranking::together(steps.iter().map(|step| step.iter().cloned()), most))
     }
 
-    async fn read_names(&mut self, shared: &Shared, mut days: Vec<u64>) -> Result<(), StoreAway> {
-        days.sort_unstable();
-        days.dedup();
-        let flushed = shared.reader.flushed.load(Ordering::Relaxed);
-        let missing =
-            days.into_iter().filter(|day| self.names.get(day).is_none_or(|read| !read.is_good(false, flushed)));
-        let missing: Vec<_> = missing.collect();
-        let reads = missing.into_iter().map(async |day| Ok((day, shared.store.names(day).await?)));
-        let read: Vec<_> = futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-        self.names.retain(|_, read| read.at.elapsed() < 4 * OVER);
-        for (day, names) in read {
-            self.names.insert(day, Read::now(names.into_iter().map(Arc::new).collect(), flushed));
-        }
-        Ok(())
-    }
-
-    fn report(&self, window: Window, starts: &[u64], now: u64) -> Report {
-        let steps = starts.iter().map(|&start| {
-            let counts = self.counts.get(&(window.step(), start)).map(|read| Arc::clone(&read.what));
-            (start, counts.unwrap_or_default())
-        });
-        let names = self.names.values().flat_map(|read| read.what.iter()).map(|series| (series.id, Arc::clone(series)));
-        Report::new(window.step(), steps.collect(), names.collect(), now)
+    pub(crate) async fn visitors(&self, name: &str, days: u32) -> Result<Vec<(u64, u64)>, StoreAway> {
+        let (id, now) = (batch::visited(cut(name)), self.now().await?);
+        let days = Window::days(days).starts(now);
+        let questions: Vec<_> = days.iter().map(|&day| ((day, id), until(Step::Day, day, now))).collect();
+        let read = |(day, id)| self.store.visitors(day, id);
+        let counts = self.reader.visitors.lock().await.ask(&questions, self.reader.flushed(), read).await?;
+        Ok(days.into_iter().zip(counts).map(|(day, count)| (day, *count)).collect())
     }
 }
 
-// === impl Read ===
-
-impl<T> Read<T> {
-    fn now(what: T, flushed: u64) -> Self {
-        Self { at: Instant::now(), flushed, what: Arc::new(what) }
-    }
-
-    /// Whether it need not be read again.
-    fn is_good(&self, is_over: bool, flushed: u64) -> bool {
-        let age = self.at.elapsed();
-        if is_over { age < OVER } else { age < MOMENT && self.flushed == flushed }
-    }
+fn until(step: Step, start: u64, now: u64) -> Until {
+    if now < start + step.millis() + LATE { Until::Now } else { Until::Over }
 }

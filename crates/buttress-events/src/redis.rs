@@ -30,6 +30,8 @@ static SALT: Script = script!("salt");
 static NOW: Script = script!("now");
 static TOP: Script = script!("top");
 static VISITORS: Script = script!("visitors");
+#[cfg(feature = "otlp")]
+static LEAD: Script = script!("lead");
 
 /// The field by which a hash proves itself.
 const MARK: &str = "k";
@@ -199,6 +201,13 @@ impl Store for RedisStore {
     async fn visitors(&self, day: u64, name: Id) -> Result<u64, StoreAway> {
         let reply = self.ask(&VISITORS, &[key::visitors(&self.prefix, day, name)], &[]).await?;
         reply.first().and_then(as_u64).ok_or_else(|| malformed("no number of visitors"))
+    }
+
+    #[cfg(feature = "otlp")]
+    async fn lead(&self, millis: u64) -> Result<bool, StoreAway> {
+        let reply =
+            self.ask(&LEAD, &[key::leader(&self.prefix)], &[self.instance.clone().into(), number(millis)]).await?;
+        Ok(reply.first().and_then(as_u64) == Some(1))
     }
 }
 

@@ -40,6 +40,10 @@ pub(crate) trait Store: Send + Sync {
 
     /// About how many visitors a day had.
     fn visitors(&self, day: u64, name: Id) -> impl Future<Output = Result<u64, StoreAway>> + Send;
+
+    /// Whether it is for this process to do, for so long, what one does for all.
+    #[cfg(feature = "otlp")]
+    fn lead(&self, millis: u64) -> impl Future<Output = Result<bool, StoreAway>> + Send;
 }
 
 /// What an id stands for.

@@ -1,0 +1,114 @@
+//! What was read lately: those who ask at the same time ask the store once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _};
+use tokio::time::Instant;
+
+use crate::store::StoreAway;
+
+/// Answers by their questions.
+#[derive(Debug)]
+pub(crate) struct Lately<K, V>(HashMap<K, Read<V>>);
+
+#[derive(Debug)]
+struct Read<V> {
+    at: Instant,
+    /// How often this process had flushed by then: whoever asks after that sees it.
+    flushed: u64,
+    what: Arc<V>,
+}
+
+/// Whether an answer may still change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Until {
+    /// It does, at the moment.
+    Now,
+    /// Its time is over; but a process may have been cut off, and come back.
+    Over,
+}
+
+/// So many reads at the same time.
+const AT_ONCE: usize = 32;
+/// What changes at the moment is read again after it.
+const MOMENT: Duration = Duration::from_millis(900);
+/// What is over is read again after it.
+const OVER: Duration = Duration::from_secs(30);
+/// What was not asked for so long is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(120);
+/// So many answers are kept.
+const MOST: usize = 4000;
+
+// === impl Lately ===
+
+impl<K: Copy + Eq + Hash, V> Lately<K, V> {
+    /// The answers to these questions, in their order; those that are not known, or may have changed, are read.
+    pub(crate) async fn ask<F>(
+        &mut self,
+        questions: &[(K, Until)],
+        flushed: u64,
+        read: impl Fn(K) -> F,
+    ) -> Result<Vec<Arc<V>>, StoreAway>
+    where
+        F: Future<Output = Result<V, StoreAway>>,
+    {
+        let missing = questions.iter().filter(|(key, until)| !self.is_known(*key, *until, flushed));
+        let reads: Vec<_> = missing.map(|&(key, _)| read(key).map_ok(move |what| (key, what))).collect();
+        let found: Vec<_> = futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        self.forget();
+        let read = |what| Read { at: Instant::now(), flushed, what: Arc::new(what) };
+        self.0.extend(found.into_iter().map(|(key, what)| (key, read(what))));
+        let answers = questions.iter().filter_map(|(key, _)| self.0.get(key));
+        Ok(answers.map(|read| Arc::clone(&read.what)).collect())
+    }
+
+    fn is_known(&self, key: K, until: Until, flushed: u64) -> bool {
+        self.0.get(&key).is_some_and(|read| match until {
+            Until::Now => read.at.elapsed() < MOMENT && read.flushed == flushed,
+            Until::Over => read.at.elapsed() < OVER,
+        })
+    }
+
+    fn forget(&mut self) {
+        self.0.retain(|_, read| read.at.elapsed() < FORGOTTEN);
+        if self.0.len() > MOST {
+            self.0.clear();
+        }
+    }
+}
+
+impl<K, V> Default for Lately<K, V> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_is_not_asked_again() {
+        let (mut lately, asked) = (Lately::default(), Cell::new(0));
+        let read = |key: u32| {
+            asked.set(asked.get() + 1);
+            std::future::ready(Ok(key * 10))
+        };
+        let questions = [(1, Until::Over), (2, Until::Now)];
+        let mut ask = async |wait: u64, flushed| {
+            tokio::time::advance(Duration::from_secs(wait)).await;
+            let answers = lately.ask(&questions, flushed, read).await.unwrap();
+            assert_eq!(answers.iter().map(|answer| **answer).collect::<Vec<_>>(), [10, 20]);
+            asked.replace(0)
+        };
+        let table = [(0, 0, 2), (0, 0, 0), (0, 1, 1), (1, 1, 1), (40, 1, 2)];
+        for (wait, flushed, expected) in table {
+            assert_eq!(ask(wait, flushed).await, expected, "after {wait} s, {flushed} flushes");
+        }
+    }
+}
