@@ -18,6 +18,12 @@ mod prometheus;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod error;
+#[cfg(feature = "dashboard")]
+mod dashboard;
+#[cfg(feature = "dashboard")]
+mod live;
+#[cfg(feature = "dashboard")]
+mod overview;
 
 mod series;
 mod registry;
@@ -40,6 +46,8 @@ mod body;
 mod future;
 
 pub use body::EventsBody;
+#[cfg(feature = "dashboard")]
+pub use dashboard::{Dashboard, DashboardBody};
 pub use error::{EventsError, Undrained};
 pub use events::{Counter, Events};
 pub use future::EventsFuture;
