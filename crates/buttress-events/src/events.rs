@@ -78,7 +78,6 @@ pub(crate) struct Shared {
     pub(crate) salts: Salts,
     pub(crate) reader: Reader,
     pub(crate) timeline: Timeline,
-    pub(crate) overflowed: AtomicU64,
     flusher: Mutex<Flusher>,
     dropped: AtomicU64,
 }
@@ -114,7 +113,6 @@ impl Events {
             salts: Salts::new(now),
             reader: Reader::default(),
             timeline: Timeline::guessed(now),
-            overflowed: AtomicU64::new(0),
             flusher: Mutex::default(),
             dropped: AtomicU64::new(0),
         });
@@ -255,6 +253,7 @@ impl Shared {
         let flushed = flusher.turn(self).await;
         let outcome = if flushed.is_ok() { "done" } else { "failed" };
         metrics::counter!("buttress_events_flushes_total", "outcome" => outcome).increment(1);
+        metrics::counter!("buttress_events_overflowed_total").absolute(self.registry.overflowed());
         metrics::gauge!("buttress_events_waiting").set(flusher.waiting() as f64);
         self.reader.outdate();
         flushed

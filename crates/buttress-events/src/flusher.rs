@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -138,7 +137,7 @@ impl Flusher {
             self.enrolled.known.extend(names.iter().map(|name| (day, name.id)));
             all.extend(refused);
         }
-        shared.overflowed.fetch_add(all.len() as u64, Ordering::Relaxed);
+        metrics::counter!("buttress_events_refused_names_total").increment(all.len() as u64);
         self.enrolled.refused.extend(&all);
         Ok(all)
     }

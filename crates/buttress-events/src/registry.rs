@@ -180,11 +180,12 @@ impl Registry {
         Arc::clone(&self.all.load()[slot.0 as usize])
     }
 
-    /// How many series were asked for and not made, each time they were.
+    /// How often a series was asked for and another one counted in its place.
     pub(crate) fn overflowed(&self) -> u64 {
         self.overflowed.load(Ordering::Relaxed)
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.all.load().len()
     }

@@ -1,4 +1,4 @@
-//! The admin listener: is it alive, is it ready, what has it counted; and purges.
+//! The admin listener: is it alive, is it ready, what has been counted; and orders.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -6,20 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use buttress::core::Refusal;
+use buttress::events::{Dashboard, DashboardBody};
 use buttress::redis::Redis;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tower_service::Service as _;
 
-use crate::config::{Config, Problem};
 use crate::jwt::Guard;
 use crate::shutdown::Shutdown;
 use crate::stack::Stack;
@@ -31,19 +32,19 @@ pub(crate) struct Admin {
     token: Option<blake3::Hash>,
     metrics: Option<PrometheusHandle>,
     redis: Option<Redis>,
+    dashboard: Option<Dashboard>,
     stack: Stack,
     shutdown: Shutdown,
     was_ready: AtomicBool,
 }
 
+type AdminBody = Either<Full<Bytes>, DashboardBody>;
+
+const DASHBOARD: &str = "/dashboard";
+/// The text format of Prometheus.
+const EXPOSITION: &str = "text/plain; version=0.0.4";
 /// An order is short.
 const LONGEST_ORDER: usize = 64 << 10;
-
-/// Collects metrics, if anybody can ask for them.
-pub(crate) fn recorder(config: &Config) -> Result<Option<PrometheusHandle>, Problem> {
-    let Some(admin) = config.admin else { return Ok(None) };
-    PrometheusBuilder::new().install_recorder().map(Some).map_err(|error| Problem::new("--admin", admin, error))
-}
 
 /// Serves until the task is aborted.
 pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
@@ -57,7 +58,7 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) {
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 let admin = Arc::clone(&admin);
-                async move { Ok::<_, Infallible>(admin.answer(request).await.map(Full::new)) }
+                async move { Ok::<_, Infallible>(admin.answer(request).await) }
             });
             let mut server = auto::Builder::new(TokioExecutor::new());
             server.http1().timer(TokioTimer::new());
@@ -82,26 +83,49 @@ impl Admin {
             token: token.map(|token| blake3::hash(token.as_bytes())),
             metrics,
             redis,
+            dashboard: stack.counting().map(|counting| Dashboard::new(counting.events.clone())),
             stack,
             shutdown,
             was_ready: AtomicBool::new(false),
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Bytes> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<AdminBody> {
+        let whole = |response: Response<Bytes>| response.map(|body| Either::Left(Full::new(body)));
+        if let Some(refusal) = self.refusal(request.method(), request.uri().path(), request.headers()) {
+            return whole(refusal.response(request.headers()));
+        }
+        match request.uri().path().strip_prefix(DASHBOARD) {
+            Some("") => whole(redirect(&format!("{DASHBOARD}/"))),
+            Some(rest) if rest.starts_with('/') => match &self.dashboard {
+                Some(dashboard) => {
+                    let Ok(answer) = dashboard.clone().call(request).await;
+                    answer.map(Either::Right)
+                }
+                None => whole(not_found(request.headers())),
+            },
+            _ => whole(self.order(request).await),
+        }
+    }
+
+    /// Why this is not for whoever asks.
+    fn refusal(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Refusal> {
+        // A web page whose name was made to lead here must neither give orders nor read what a business does.
+        let is_private = method == Method::POST || path.starts_with(DASHBOARD);
+        if self.token.is_none() && is_private && !is_local(headers) {
+            let refusal = Refusal::new(StatusCode::FORBIDDEN, "not-local");
+            return Some(refusal.detail("without a token the admin listener is asked by its address or as localhost"));
+        }
+        (!self.admits(method, headers)).then(|| {
+            Refusal::new(StatusCode::UNAUTHORIZED, "no-token")
+                .detail("the admin listener wants its bearer token; to look, a browser may send it as a password")
+                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, Basic realm=\"gateway\""))
+        })
+    }
+
+    async fn order(&self, request: Request<Incoming>) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
         let headers = &parts.headers;
-        if self.token.is_none() && parts.method == Method::POST && !is_local(headers) {
-            return Refusal::new(StatusCode::FORBIDDEN, "not-local")
-                .detail("without a token the admin listener takes orders by its address or as localhost")
-                .response(headers);
-        }
-        if !self.admits(headers) {
-            return Refusal::new(StatusCode::UNAUTHORIZED, "no-token")
-                .detail("the admin listener wants its bearer token")
-                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-                .response(headers);
-        }
         match (&parts.method, parts.uri.path()) {
             (&Method::GET | &Method::HEAD, "/healthz") => text("alive\n"),
             (&Method::GET | &Method::HEAD, "/readyz") if self.shutdown.is_ending() => {
@@ -109,6 +133,7 @@ impl Admin {
             }
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready(headers),
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
+            (&Method::GET | &Method::HEAD, "/metrics/cluster") => self.cluster(headers).await,
             (&Method::POST, path @ ("/purge" | "/explain" | "/peek" | "/revoke" | "/logins")) => {
                 let Ok(body) = Limited::new(body, LONGEST_ORDER).collect().await.map(Collected::to_bytes) else {
                     return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "long-order").response(headers);
@@ -127,16 +152,21 @@ impl Admin {
                     _ => explain::explain(&self.stack, headers, &body).await,
                 }
             }
-            _ => Refusal::new(StatusCode::NOT_FOUND, "no-such-page")
-                .detail("there are GET /healthz, /readyz and /metrics, and POST /purge, /revoke, /logins, /explain and /peek")
-                .response(headers),
+            _ => not_found(headers),
         }
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    /// A browser sends a password by itself, whoever has it ask: that is enough to look, and not for an order.
+    fn admits(&self, method: &Method, headers: &HeaderMap) -> bool {
         let Some(token) = self.token else { return true };
-        let sent = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        sent.is_some_and(|sent| blake3::hash(sent) == token)
+        let sent = headers.get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
+        let password = || {
+            let sent = sent.strip_prefix(b"Basic ").filter(|_| method != Method::POST)?;
+            let pair = data_encoding::BASE64.decode(sent).ok()?;
+            let colon = pair.iter().position(|byte| *byte == b':')?;
+            Some(blake3::hash(&pair[colon + 1..]))
+        };
+        sent.strip_prefix(b"Bearer ").map(blake3::hash).or_else(password) == Some(token)
     }
 
     /// Ready as long as it listens: the cache serves without Redis too, only slower. But not before tokens could be checked once: a gateway that
@@ -158,9 +188,37 @@ impl Admin {
         let Some(metrics) = &self.metrics else { return text("") };
         metrics.run_upkeep();
         let mut response = text(metrics.render());
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EXPOSITION));
         response
     }
+
+    /// What all gateways that share the Redis have counted together.
+    async fn cluster(&self, headers: &HeaderMap) -> Response<Bytes> {
+        let Some(counting) = self.stack.counting() else { return text("") };
+        match counting.events.prometheus().await {
+            Ok(totals) => {
+                let mut response = text(totals);
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EXPOSITION));
+                response
+            }
+            Err(error) => {
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "counts-away").detail(error.to_string()).response(headers)
+            }
+        }
+    }
+}
+
+fn not_found(headers: &HeaderMap) -> Response<Bytes> {
+    Refusal::new(StatusCode::NOT_FOUND, "no-such-page")
+        .detail("there are GET /dashboard/, /healthz, /readyz, /metrics and /metrics/cluster, and POST /purge, /revoke, /logins, /explain and /peek")
+        .response(headers)
+}
+
+fn redirect(to: &str) -> Response<Bytes> {
+    let mut response = text("");
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().extend(HeaderValue::try_from(to).map(|to| (LOCATION, to)));
+    response
 }
 
 /// Whether a request was sent to an address or to localhost. A web page whose name was made to lead here says its own name.

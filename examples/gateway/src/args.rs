@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// A TOML file with all settings
     #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
-    /// Serve /healthz, /readyz, /metrics, /purge and /explain there [default: off]
+    /// Serve /dashboard/, /healthz, /readyz, /metrics, /purge and /explain there [default: off]
     #[arg(long, env = "GATEWAY_ADMIN", value_name = "ADDR:PORT")]
     pub(crate) admin: Option<String>,
     /// Bearer token for the admin listener; required when it is not on a loopback address

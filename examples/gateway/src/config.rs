@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::args::Args;
 use crate::assets::AssetsTable;
+use crate::events::EventsTable;
 use crate::jwt::{JwtTable, Need};
 use crate::session::SessionTable;
 
@@ -31,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) assets: Option<AssetsTable>,
     pub(crate) jwt: Option<JwtTable>,
     pub(crate) session: Option<SessionTable>,
+    pub(crate) events: Option<EventsTable>,
 }
 
 /// How requests are passed on.
@@ -80,6 +82,7 @@ struct File {
     assets: Option<AssetsTable>,
     jwt: Option<JwtTable>,
     session: Option<SessionTable>,
+    events: Option<EventsTable>,
     #[serde(rename = "route")]
     routes: Vec<RouteTable>,
 }
@@ -182,6 +185,7 @@ impl Config {
             assets: file.assets,
             jwt: file.jwt,
             session: file.session,
+            events: file.events,
             routes: file.routes.into_iter().map(RouteTable::checked).collect::<Result<_, _>>()?,
         })
     }

@@ -13,6 +13,7 @@ mod stack;
 mod assets;
 mod jwt;
 mod session;
+mod events;
 mod origin;
 
 mod forward;
@@ -75,10 +76,11 @@ fn main() -> ExitCode {
 
 fn run(config: Config) -> Result<(), Problem> {
     runtime(config.workers)?.block_on(async {
-        let metrics = admin::recorder(&config)?;
         let redis = stack::redis(&config)?;
+        let counting = events::Counting::of(&config, redis.as_ref())?;
+        let metrics = events::recorder(&config, counting.as_ref())?; // before anything is counted by its macros
         let shutdown = Shutdown::new();
-        let stack = stack::build(&config, redis.clone(), &shutdown)?;
+        let stack = stack::build(&config, redis.clone(), counting, &shutdown)?;
         if let Some(assets) = stack.assets() {
             assets.reload_on_hangup();
         }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use buttress::cache::{Cache, CacheBody, CacheLayer, CacheOptions, CacheService, Rules, ShadowReport, Verdict};
 use buttress::core::{EitherBody, ResponseFuture};
@@ -17,6 +18,7 @@ use crate::access::{Line, Logged};
 use crate::assets::Assets;
 use crate::config::{Config, Problem, RouteTable};
 use crate::demo;
+use crate::events::{Counting, Front, FrontBody};
 use crate::forward::Hop;
 use crate::jwt::Guard;
 use crate::origin::{Kind, Origin, OriginBody};
@@ -34,26 +36,33 @@ pub(crate) struct Stack {
     assets: Option<Assets>,
     guard: Option<Guard>,
     visitors: Option<Visitors>,
+    counting: Option<Counting>,
     origin: Kind,
 }
 
 /// The stack for the requests of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
-    door: Door,
+    front: Front,
+    counting: Option<Counting>,
     tls: bool,
 }
 
 /// Whether somebody stands before the routes.
 #[derive(Clone, Debug)]
-enum Door {
+pub(crate) enum Door {
     Open(Inside),
     Guarded(JwtService<Inside>),
 }
 
+pub(crate) type DoorBody = EitherBody<EitherBody<EitherBody<CacheBody<OriginBody>>>>;
+
 /// The cached routes, the first that fits for each request.
 #[derive(Clone, Debug)]
 pub(crate) struct Routes(Arc<[(String, CacheService<Origin>)]>);
+
+/// So long is tried to bring the last counts to where they are kept.
+const LAST_COUNTS: Duration = Duration::from_secs(2);
 
 /// The wire, when the cache is shared.
 pub(crate) fn redis(config: &Config) -> Result<Option<Redis>, Problem> {
@@ -64,16 +73,23 @@ pub(crate) fn redis(config: &Config) -> Result<Option<Redis>, Problem> {
 /// From the client to the origin:
 ///
 /// 0. The log line, which measures all the rest, and the scheme (`target`), which the cache's key begins with.
-/// 1. The guard, if there is a table `[jwt]`: outside of the cache, so that a token that was revoked reads nothing that lies there.
-/// 2. The sessions, if there is a table `[session]`, or a demo: outside of the cache, so that the cookie goes no further, and a page is one visitor's when
+/// 1. The one who counts (`events`), if there is a table `[events]`, an admin listener or a demo: outside of all that answers, so that hits and refusals
+///    are counted too.
+/// 2. The guard, if there is a table `[jwt]`: outside of the cache, so that a token that was revoked reads nothing that lies there.
+/// 3. The sessions, if there is a table `[session]`, or a demo: outside of the cache, so that the cookie goes no further, and a page is one visitor's when
 ///    it was made with their session, and not because they have one.
-/// 3. The cache: a hit costs nothing of what follows. It must see the request as the client sent it, since its
+/// 4. The cache: a hit costs nothing of what follows. It must see the request as the client sent it, since its
 ///    conditions and ranges are answered here, and the response as the origin made it.
-/// 4. The headers of assets, if there is a table `[assets]`: inside the cache, which keeps a response as it says.
-/// 5. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
+/// 5. The headers of assets, if there is a table `[assets]`: inside the cache, which keeps a response as it says.
+/// 6. The intermediary (`forward`), inside the cache: `Via`, `Forwarded` and the fields of the connection are made only
 ///    for requests that go out.
-/// 6. The origin.
-pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) -> Result<Stack, Problem> {
+/// 7. The origin.
+pub(crate) fn build(
+    config: &Config,
+    redis: Option<Redis>,
+    counting: Option<Counting>,
+    shutdown: &Shutdown,
+) -> Result<Stack, Problem> {
     let guard = Guard::of(config, redis.as_ref())?;
     let visitors = Visitors::of(config, redis.as_ref())?;
     let cache = cache(config, redis);
@@ -84,10 +100,13 @@ pub(crate) fn build(config: &Config, redis: Option<Redis>, shutdown: &Shutdown) 
             let upstream = Upstream::new(uri.clone(), &config.proxy)?;
             Kind::Upstream(Arc::new(Proxy::new(upstream, config.proxy.clone(), shutdown.clone())))
         }
-        None => Kind::Demo(demo::origin(guard.as_ref().and_then(|guard| guard.issuer.as_ref()))),
+        None => Kind::Demo(demo::origin(
+            guard.as_ref().and_then(|guard| guard.issuer.as_ref()),
+            counting.as_ref().map(|counting| &counting.events),
+        )),
     };
     let assets = config.assets.as_ref().map(|table| table.layer(config.upstream.is_some())).transpose()?;
-    Ok(Stack { routes: routes.collect(), cache: cache.clone(), assets, guard, visitors, origin })
+    Ok(Stack { routes: routes.collect(), cache: cache.clone(), assets, guard, visitors, counting, origin })
 }
 
 fn cache(config: &Config, redis: Option<Redis>) -> Cache {
@@ -150,7 +169,11 @@ impl Stack {
             Some(guard) => Door::Guarded(guard.layer.layer(inside)),
             None => Door::Open(inside),
         };
-        Connected { door, tls: hop.tls }
+        let front = match &self.counting {
+            Some(counting) => counting.around(door, hop),
+            None => Front::Plain(door),
+        };
+        Connected { front, counting: self.counting.clone(), tls: hop.tls }
     }
 
     /// The cache layer of the route that a path belongs to.
@@ -179,9 +202,19 @@ impl Stack {
         self.visitors.as_ref()
     }
 
-    /// Waits until what was stored has reached Redis.
+    /// Who counts, if anybody does.
+    pub(crate) fn counting(&self) -> Option<&Counting> {
+        self.counting.as_ref()
+    }
+
+    /// Waits until what was stored and counted has reached Redis.
     pub(crate) async fn settled(&self) {
         self.cache.settled().await;
+        if let Some(counting) = &self.counting
+            && let Err(error) = counting.events.drain(LAST_COUNTS).await
+        {
+            tracing::warn!(%error, "not all was counted");
+        }
     }
 }
 
@@ -205,12 +238,32 @@ impl Service<Request<Incoming>> for Routes {
     }
 }
 
+// === impl Door ===
+
+/// Always ready, as what is inside is.
+impl Service<Request<Incoming>> for Door {
+    type Response = Response<DoorBody>;
+    type Error = Infallible;
+    type Future = <JwtService<Inside> as Service<Request<Incoming>>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        match self {
+            Self::Open(inside) => ResponseFuture::inner(inside.call(request), EitherBody::wrap),
+            Self::Guarded(guarded) => guarded.call(request),
+        }
+    }
+}
+
 // === impl Connected ===
 
 impl hyper::service::Service<Request<Incoming>> for Connected {
-    type Response = Response<EitherBody<EitherBody<EitherBody<CacheBody<OriginBody>>>>>;
+    type Response = Response<FrontBody>;
     type Error = Infallible;
-    type Future = Logged<<JwtService<Inside> as Service<Request<Incoming>>>::Future>;
+    type Future = Logged<<Front as Service<Request<Incoming>>>::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let line = Line::of(&request);
@@ -218,11 +271,10 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
         if let Some(uri) = target::of_connection(request.uri(), request.headers(), self.tls) {
             *request.uri_mut() = uri;
         }
-        let response = match &self.door {
-            Door::Open(inside) => ResponseFuture::inner(inside.clone().call(request), EitherBody::wrap),
-            Door::Guarded(guarded) => guarded.clone().call(request),
-        };
-        Logged::new(line, response)
+        if let Some(counting) = &self.counting {
+            counting.rank(&request);
+        }
+        Logged::new(line, self.front.clone().call(request))
     }
 }
 

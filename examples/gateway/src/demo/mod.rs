@@ -8,15 +8,20 @@ mod visits;
 
 use axum::Router;
 use axum::routing::get;
+use buttress::events::{Dashboard, Events};
 use buttress::jwt::Issuer;
 use http::Uri;
 use http::header::{HOST, HeaderMap};
 
 /// A router with its state inside.
-pub(crate) fn origin(issuer: Option<&Issuer>) -> Router {
-    Router::new()
+pub(crate) fn origin(issuer: Option<&Issuer>, events: Option<&Events>) -> Router {
+    let router = match events {
+        Some(events) => Router::new().nest_service("/dashboard/", Dashboard::new(events.clone())),
+        None => Router::new(),
+    };
+    router
         .route("/", get(index))
-        .merge(products::routes())
+        .merge(products::routes(events))
         .merge(files::routes())
         .merge(special::routes())
         .merge(accounts::routes(issuer))
@@ -24,8 +29,8 @@ pub(crate) fn origin(issuer: Option<&Issuer>) -> Router {
 }
 
 /// What to try, and what will be seen. Each line holds when it is run again.
-pub(crate) fn curl_lines(base: &str) -> Vec<(String, &'static str)> {
-    let lines: [(&str, &str); 19] = [
+pub(crate) fn curl_lines(base: &str) -> Vec<(String, String)> {
+    let lines: [(&str, &str); 21] = [
         ("curl -si BASE/products/1", "takes 300 ms; again: a hit, at once, with its Age"),
         ("curl -si BASE/products/1 -H 'If-None-Match: \"1-0\"'", "304 from the store: the client's copy is good"),
         (
@@ -74,9 +79,14 @@ pub(crate) fn curl_lines(base: &str) -> Vec<(String, &'static str)> {
             "curl -si -b visitor -X POST BASE/visits/forget; curl -s -b visitor BASE/visits",
             "the session ends: who kept its cookie begins anew",
         ),
+        (
+            "curl -s BASE/products/7; curl -s -X POST BASE/products/7; sleep 2; curl -s BASE/dashboard/api/overview",
+            "what was counted, as JSON: requests, latencies, the cache's hits, prices that changed, products asked for",
+        ),
+        ("curl -sN -m 3 BASE/dashboard/live | head -c 600", "the same each second; in a browser: BASE/dashboard/"),
         ("curl -si BASE/products/1001; curl -si BASE/products/1001", "404, remembered for five seconds"),
     ];
-    lines.map(|(command, effect)| (command.replace("BASE", base), effect)).into()
+    lines.map(|(command, effect)| (command.replace("BASE", base), effect.replace("BASE", base))).into()
 }
 
 async fn index(uri: Uri, headers: HeaderMap) -> String {
@@ -104,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_changes_the_product() {
-        let router = super::origin(None);
+        let router = super::origin(None, None);
         let tag = |response: &Response| response.headers()["etag"].clone();
         let before = tag(&ask(&router, "GET", "/products/7").await);
         assert_eq!(ask(&router, "POST", "/products/7").await.status(), 204);
@@ -113,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_big_body_is_as_long_as_it_says() {
-        let response = ask(&super::origin(None), "GET", "/big").await;
+        let response = ask(&super::origin(None, None), "GET", "/big").await;
         let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), length);
     }

@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use buttress::events::Events;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use serde_json::json;
@@ -19,6 +20,7 @@ const PRODUCTS: u32 = 1000;
 #[derive(Clone, Debug, Default)]
 struct Shop {
     shelves: Arc<Mutex<HashMap<u32, Shelf>>>,
+    events: Option<Events>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,8 +29,9 @@ struct Shelf {
     made: u64,
 }
 
-pub(super) fn routes() -> Router {
-    Router::new().route("/products/{id}", get(show).post(change).put(change)).with_state(Shop::default())
+pub(super) fn routes(events: Option<&Events>) -> Router {
+    let shop = Shop { events: events.cloned(), ..Shop::default() };
+    Router::new().route("/products/{id}", get(show).post(change).put(change)).with_state(shop)
 }
 
 async fn show(State(shop): State<Shop>, Path(id): Path<u32>) -> Response {
@@ -39,6 +42,9 @@ async fn show(State(shop): State<Shop>, Path(id): Path<u32>) -> Response {
         return (StatusCode::NOT_FOUND, fields, problem.to_string()).into_response();
     }
     let Shelf { revision, made } = shop.update(id, |shelf| shelf.made += 1);
+    if let Some(events) = &shop.events {
+        events.rank("product made", &id.to_string(), 1);
+    }
     let price = 10 + u64::from(id) % 90 + revision;
     let tag = format!("\"{id}-{revision}\"");
     let fields = [(CACHE_CONTROL, "public, max-age=30, stale-while-revalidate=60".to_owned()), (ETAG, tag)];
@@ -50,6 +56,9 @@ async fn change(State(shop): State<Shop>, Path(id): Path<u32>) -> StatusCode {
         return StatusCode::NOT_FOUND;
     }
     shop.update(id, |shelf| shelf.revision += 1);
+    if let Some(events) = &shop.events {
+        events.add("price changed", &[("kind", if id % 2 == 0 { "even" } else { "odd" })], 1);
+    }
     StatusCode::NO_CONTENT
 }
 
