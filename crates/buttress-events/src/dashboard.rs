@@ -57,10 +57,13 @@ enum Kind {
 type Answer = Response<DashboardBody>;
 
 /// The page and what belongs to it: its name, its kind, its content.
-const FILES: [(&str, &str, &str); 3] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("", "text/html; charset=utf-8", include_str!("dashboard/page.html")),
     ("page.css", "text/css; charset=utf-8", include_str!("dashboard/page.css")),
     ("page.js", "text/javascript; charset=utf-8", include_str!("dashboard/page.js")),
+    ("chart.js", "text/javascript; charset=utf-8", include_str!("dashboard/chart.js")),
+    ("icon.svg", "image/svg+xml", include_str!("dashboard/icon.svg")),
+    ("format.js", "text/javascript; charset=utf-8", include_str!("dashboard/format.js")),
 ];
 
 /// Nothing from elsewhere, nothing inline, and in nobody's frame: names on the page come from visitors.
