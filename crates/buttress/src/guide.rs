@@ -2,7 +2,7 @@
 //!
 //! Nothing is in here but text: [`stack`] on composition, [`caching`] on what is stored, [`purging`] on taking it back,
 //! [`memoizing`] on results of functions, [`assets`] on static files, [`tokens`] on who is calling, [`sessions`] on what is
-//! known of a visitor, [`operation`] on Redis.
+//! known of a visitor, [`events`] on what is counted, [`operation`] on Redis.
 
 pub mod stack {
     //! Where the layers stand.
@@ -298,6 +298,8 @@ pub mod tokens {
 
 pub mod sessions;
 
+pub mod events;
+
 pub mod operation {
     //! The Redis behind the layers.
     //!
@@ -334,6 +336,11 @@ pub mod operation {
     //! | `PREFIX:jwt:v1:{keys}:…` | a key set that a fleet fetches once | as long as it may be used |
     //! | `PREFIX:session:v1:{DIGEST}` | one session: its times, whose it is, its fields, sealed if that is asked for | as long as it is used; a day at most by default |
     //! | `PREFIX:session:v1:{of:DIGEST}` | the logins of one subject: sessions, devices, times | as long as the last of them |
+    //! | `PREFIX:events:v1:{m:START}`, `{h:…}`, `{d:…}` | the counts of a minute, an hour, a day | 8 hours, 35 days, 400 days after its end |
+    //! | `PREFIX:events:v1:{names:START}` | what the ids of a day's counts stand for | as long as the day |
+    //! | `PREFIX:events:v1:{r:m:START:ID}`, …, each with `:seen` | the highest members of a ranking, and which flushes they have | as long as the step |
+    //! | `PREFIX:events:v1:{u:START:ID}`, `{salt:START}` | a day's visitors as a HyperLogLog, and the salt of their digests | 40 days, 26 hours |
+    //! | `PREFIX:events:v1:{leader}` | which process pushes totals for all | two and a half of its turns |
     //! | `PREFIX:cache:news:canary:N` | the mark by which a feed notices `FLUSHALL` | a day |
     //!
     //! `CacheOptions::compress` packs bodies of text from 2 KiB on with LZ4. It is off by default: it costs time at each read out of
