@@ -49,7 +49,7 @@ pub(crate) struct Settings {
 #[derive(Clone)]
 enum Routes {
     Matched,
-    Prefixes(Arc<[Box<str>]>),
+    Prefixes(Arc<[(Box<str>, RouteId)]>),
     Told(Arc<dyn Fn(&Parts) -> Option<Cow<'_, str>> + Send + Sync>),
 }
 
@@ -63,7 +63,12 @@ impl EventsLayer {
 
     /// The route of a request is the first of these that its path is, or is under: `/products` of `/products/7`. Costs a comparison with each.
     pub fn prefixes(mut self, prefixes: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
-        self.set().routes = Routes::Prefixes(prefixes.into_iter().map(Into::into).collect());
+        let settings = self.set();
+        let named = prefixes.into_iter().map(Into::into).map(|prefix| {
+            let route = settings.named(&prefix);
+            (prefix, route)
+        });
+        settings.routes = Routes::Prefixes(named.collect());
         self
     }
 
@@ -134,7 +139,7 @@ impl Settings {
             Routes::Matched => matched(request).map_or(UNMATCHED, |route| self.named(route)),
             Routes::Prefixes(prefixes) => {
                 let path = request.uri().path();
-                prefixes.iter().find(|prefix| is_under(path, prefix)).map_or(UNMATCHED, |prefix| self.named(prefix))
+                prefixes.iter().find(|(prefix, _)| is_under(path, prefix)).map_or(UNMATCHED, |(_, route)| *route)
             }
             Routes::Told(_) => UNMATCHED,
         }

@@ -46,7 +46,8 @@ impl Doors {
         let base = format!("{scheme}://{}", shown(&self.main));
         println!("listening on {base}");
         if let Some((admin, _)) = &self.admin {
-            println!("admin on http://{admin}, its dashboard on http://{admin}/dashboard/", admin = shown(admin));
+            println!("admin on http://{}", shown(admin));
+            println!("dashboard on http://{}/dashboard/", shown(admin));
         }
         if config.upstream.is_none() {
             println!("\nno --upstream given: a demo origin answers. Try\n");

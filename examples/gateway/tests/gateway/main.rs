@@ -1,8 +1,11 @@
 //! The gateway as a process, between raw sockets: what goes in, what comes out, what reaches the upstream.
 
 mod assets;
+mod browser;
 mod caching;
+mod dashboard;
 mod endings;
+mod events;
 mod fleet;
 mod intermediary;
 mod life;
