@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use buttress::events::{Events, EventsOptions};
 use buttress::redis::Redis;
+use buttress_tests::RedisServer;
 
 /// A line to Redis that is not given up because the machine has more to do than cores.
 pub(crate) fn line(url: &str) -> Redis {
@@ -29,4 +30,14 @@ pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("it did not come true within half a minute: {what}");
+}
+
+/// A key, by what is its own of it.
+pub(crate) fn key_of(rest: &str) -> String {
+    format!("test:events:v1:{rest}")
+}
+
+/// What time it is there, in seconds since 1970.
+pub(crate) fn redis_seconds(server: &RedisServer) -> u64 {
+    server.cli(&["TIME"]).array()[0].text().parse().expect("a number")
 }
