@@ -4,8 +4,19 @@
 //! |---|---|
 //! | each request is counted once, when it has ended, as what it was; nothing of it is touched | `requests` |
 //! | under axum and tonic, by HTTP/1.1 and HTTP/2, with clients that leave | `servers` |
+//! | four processes, lines cut ten thousand times when a reply was due, Redis and a process killed: each count arrives, once | `exact` |
+//! | Redis hung, killed, emptied, full, read-only: requests take as long as before, and all are there afterwards; what waits is bounded | `away` |
+//! | clocks that are wrong or jump: counts are in the steps of the store's clock, and none in the future | `clocks` |
+//! | a flush that is done has brought all; one that is given up, fails or hangs loses nothing, and the end of a process says what is left; what is no count is in nobody's way | `races` |
 //!
 //! What every store does, and the rules of what is counted as what, are tested beside the code.
 
+mod article;
+mod away;
+mod bed;
+mod clocks;
+mod exact;
+mod races;
 mod requests;
 mod servers;
+mod truth;

@@ -79,11 +79,15 @@ pub(crate) struct Shared {
     pub(crate) reader: Reader,
     pub(crate) timeline: Timeline,
     flusher: Mutex<Flusher>,
+    /// What the flusher has, when it was looked at last.
+    waiting: AtomicU64,
     dropped: AtomicU64,
 }
 
 /// Between two tries to bring the last counts to a store that is away.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Nobody waits longer, whatever was said.
+const EVER: Duration = Duration::from_secs(365 * 86_400);
 /// What visitors are counted for by [`Events::visit`].
 pub(crate) const EVERYBODY: &str = "visitors";
 
@@ -114,6 +118,7 @@ impl Events {
             reader: Reader::default(),
             timeline: Timeline::guessed(now),
             flusher: Mutex::default(),
+            waiting: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         });
         let task = Task::start(Arc::clone(&shared), pace);
@@ -199,21 +204,18 @@ impl Events {
     /// # Errors
     /// What could not be brought there in time. It is tried on while there is a clone of this.
     pub async fn drain(&self, within: Duration) -> Result<(), Undrained> {
-        let until = Instant::now() + within;
+        let until = Instant::now() + within.min(EVER);
         loop {
-            let flushed = tokio::time::timeout_at(until, self.shared.flush()).await;
-            let flusher = self.shared.flusher.try_lock();
-            let left = flusher.map_or(u64::MAX, |flusher| flusher.waiting());
-            match flushed {
-                Ok(Ok(())) if left == 0 => return Ok(()),
-                Ok(_) if Instant::now() + PAUSE < until => tokio::time::sleep(PAUSE).await,
-                _ => return Err(Undrained { left }),
+            match tokio::time::timeout_at(until, self.shared.flush()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(_)) if Instant::now() + PAUSE < until => tokio::time::sleep(PAUSE).await,
+                _ => return Err(Undrained { left: self.shared.left() }),
             }
         }
     }
 
     /// How many events could not be counted since the process began: ranked or unique ones that were too many in one second, values that are not finite,
-    /// and what was older than a week when the store came back.
+    /// what was older than a week when the store came back, and what could not be added to its day, since something else lies there.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
@@ -250,13 +252,20 @@ impl Shared {
     pub(crate) async fn flush(&self) -> Result<(), StoreAway> {
         let mut flusher = self.flusher.lock().await;
         flusher.gather(self);
+        self.waiting.store(flusher.waiting(), Ordering::Relaxed); // whoever is not patient enough for the turn knows
         let flushed = flusher.turn(self).await;
+        self.waiting.store(flusher.waiting(), Ordering::Relaxed);
         let outcome = if flushed.is_ok() { "done" } else { "failed" };
         metrics::counter!("buttress_events_flushes_total", "outcome" => outcome).increment(1);
         metrics::counter!("buttress_events_overflowed_total").absolute(self.registry.overflowed());
         metrics::gauge!("buttress_events_waiting").set(flusher.waiting() as f64);
         self.reader.outdate();
         flushed
+    }
+
+    /// How many counts have not arrived, as far as is known.
+    fn left(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed).saturating_add(self.shards.count())
     }
 
     /// What time it is where counts are kept.

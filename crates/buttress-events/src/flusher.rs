@@ -1,9 +1,10 @@
 //! The one who brings counts to the store: gathers, freezes, sends, and sends again until it has arrived.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use buttress_redis::Error;
 use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
 
@@ -28,8 +29,10 @@ pub(crate) struct Flusher {
 #[derive(Debug, Default)]
 struct Enrolled {
     minute: u64,
-    known: HashSet<(u64, Id)>,
+    known: HashMap<(u64, Id), Name>,
     refused: Refused,
+    /// Those to be noted although nothing waits that has them.
+    owed: HashMap<(u64, Id), Name>,
 }
 
 /// The task that flushes. Dropped, it ends.
@@ -40,6 +43,8 @@ pub(crate) struct Task(JoinHandle<()>);
 const AT_ONCE: usize = 8;
 /// A clock may differ by so much before what waits is moved; it is asked over a network.
 const SLACK: i64 = 1000;
+/// What is still on its way, what has come meanwhile, and either once more if the store's clock was put back.
+const MOST_BATCHES: usize = 5;
 /// Names in one script.
 const MOST_NAMES: usize = 200;
 
@@ -75,22 +80,37 @@ impl Drop for Task {
 // === impl Flusher ===
 
 impl Flusher {
-    /// How many counts have not arrived, as far as is known.
+    /// How many counts have not arrived, as far as is known. What is sent is for several steps: it has arrived when it is in each.
     pub(crate) fn waiting(&self) -> u64 {
-        let sent = self.batch.iter().filter(|write| write.step == Step::Day).map(Write::count);
-        self.pending.count() + sent.fold(0, u64::saturating_add)
+        let of = |step| self.batch.iter().filter(move |write| write.step == step).map(Write::count);
+        let sent = [Step::Minute, Step::Hour, Step::Day].map(|step| of(step).fold(0, u64::saturating_add));
+        self.pending.count().saturating_add(sent.into_iter().max().unwrap_or_default())
     }
 
     /// Brings all there is to the store. A future that is dropped half-way leaves all as it was: what had arrived is not added again.
     pub(crate) async fn turn(&mut self, shared: &Shared) -> Result<(), StoreAway> {
         self.ask_the_time(shared).await?;
         shared.salts.keep_up(&shared.timeline, &shared.store).await?;
-        if self.batch.is_empty() && !self.pending.is_empty() {
-            self.enroll(shared).await?;
+        for _ in 0..MOST_BATCHES {
+            if self.batch.is_empty() {
+                self.freeze(shared).await?;
+            }
+            if self.batch.is_empty() {
+                return Ok(());
+            }
+            self.send(shared).await?;
+        }
+        Err(StoreAway(Error::malformed("a time that does not go back")))
+    }
+
+    /// Numbers what waits, if there is something: from now on it is sent as it is.
+    async fn freeze(&mut self, shared: &Shared) -> Result<(), StoreAway> {
+        self.enroll(shared).await?;
+        if !self.pending.is_empty() {
             self.number += 1;
             self.batch = batch::freeze(self.pending.take(), self.number, &shared.registry, &self.enrolled.refused);
         }
-        self.send(shared).await
+        Ok(())
     }
 
     /// Takes what was counted since the last time.
@@ -114,7 +134,7 @@ impl Flusher {
         Ok(())
     }
 
-    /// Notes the names of what is about to be sent, once a minute for each.
+    /// Notes the names of what is about to be sent, once a minute for each; and of what was sent in the minute before.
     async fn enroll(&mut self, shared: &Shared) -> Result<(), StoreAway> {
         self.enrolled.turn(Step::Minute.start(shared.timeline.now()));
         for (day, series) in self.pending.series(shared) {
@@ -124,17 +144,22 @@ impl Flusher {
                 refused.map(|series| shared.registry.series(shared.registry.overflow(series))).collect();
             self.enroll_on(shared, day, &overflows).await?;
         }
+        while let Some((day, names)) = self.enrolled.next_owed() {
+            shared.store.enroll(day, &names).await?;
+            self.enrolled.paid(day, &names);
+        }
         Ok(())
     }
 
     /// Answers with those that were refused.
     async fn enroll_on(&mut self, shared: &Shared, day: u64, series: &[Arc<Series>]) -> Result<Refused, StoreAway> {
-        let new = series.iter().filter(|series| !self.enrolled.known.contains(&(day, series.id)));
+        let new = series.iter().filter(|series| !self.enrolled.known.contains_key(&(day, series.id)));
         let new: Vec<_> = new.map(|series| Name::of(series)).collect();
         let mut all = Refused::new();
         for names in new.chunks(MOST_NAMES) {
             let refused = shared.store.enroll(day, names).await?.into_iter().map(|id| (day, id));
-            self.enrolled.known.extend(names.iter().map(|name| (day, name.id)));
+            self.enrolled.paid(day, names);
+            self.enrolled.known.extend(names.iter().map(|name| ((day, name.id), name.clone())));
             all.extend(refused);
         }
         metrics::counter!("buttress_events_refused_names_total").increment(all.len() as u64);
@@ -161,6 +186,8 @@ impl Flusher {
                 Err(error) if error.is_hopeless() => {
                     tracing::warn!(target: "buttress_events", %error, "counts were refused for good");
                     metrics::counter!("buttress_events_bad_records_total").increment(1);
+                    let refused = self.batch.iter().find(|write| write.lane == lane && write.step == Step::Day);
+                    shared.drop_counts(refused.map_or(0, Write::count));
                     arrived.insert(lane);
                 }
                 Err(error) => failed = Some(error),
@@ -179,7 +206,8 @@ impl Flusher {
         self.batch.retain(|write| !arrived.contains(&write.lane));
         for (lane, now) in elsewhere {
             for write in self.batch.iter_mut().filter(|write| write.lane == *lane) {
-                write.start = write.step.start(*now);
+                let before = std::mem::replace(&mut write.start, write.step.start(*now));
+                self.enrolled.owe(&write.what, before, write.start);
             }
         }
     }
@@ -188,9 +216,41 @@ impl Flusher {
 // === impl Enrolled ===
 
 impl Enrolled {
+    /// What was counted in the minute before is noted once more: the store may have lost its name since, and it may not be counted any more.
     fn turn(&mut self, minute: u64) {
         if self.minute != minute {
-            *self = Self { minute, ..Self::default() };
+            let refused = std::mem::take(&mut self.refused);
+            let known = std::mem::take(&mut self.known).into_iter();
+            self.owed.extend(known.filter(|(place, _)| !refused.contains(place)));
+            self.minute = minute;
+        }
+    }
+
+    /// What is added to another day than was thought is to have its name there.
+    fn owe(&mut self, what: &What, from: u64, to: u64) {
+        let (from, to) = (Step::Day.start(from), Step::Day.start(to));
+        let moved = self.known.iter().filter(|((day, id), _)| *day == from && from != to && what.has(*id));
+        self.owed.extend(moved.map(|((_, id), name)| ((to, *id), name.clone())));
+    }
+
+    fn next_owed(&self) -> Option<(u64, Vec<Name>)> {
+        let (day, _) = *self.owed.keys().next()?;
+        let names = self.owed.iter().filter(|((on, _), _)| *on == day).map(|(_, name)| name.clone());
+        Some((day, names.take(MOST_NAMES).collect()))
+    }
+
+    fn paid(&mut self, day: u64, names: &[Name]) {
+        names.iter().for_each(|name| drop(self.owed.remove(&(day, name.id))));
+    }
+}
+
+// === impl What ===
+
+impl What {
+    fn has(&self, id: Id) -> bool {
+        match self {
+            Self::Counts(counts) => counts.iter().any(|(of, _)| *of == id),
+            Self::Members(of, _) | Self::Visitors(of, _) => *of == id,
         }
     }
 }

@@ -19,6 +19,8 @@ struct Read<V> {
     at: Instant,
     /// How often this process had flushed by then: whoever asks after that sees it.
     flushed: u64,
+    /// Whether it was to change still when it was read: then it is no answer for when it is over.
+    until: Until,
     what: Arc<V>,
 }
 
@@ -56,19 +58,19 @@ impl<K: Copy + Eq + Hash, V> Lately<K, V> {
         F: Future<Output = Result<V, StoreAway>>,
     {
         let missing = questions.iter().filter(|(key, until)| !self.is_known(*key, *until, flushed));
-        let reads: Vec<_> = missing.map(|&(key, _)| read(key).map_ok(move |what| (key, what))).collect();
+        let reads: Vec<_> = missing.map(|&(key, until)| read(key).map_ok(move |what| (key, until, what))).collect();
         let found: Vec<_> = futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
         self.forget();
-        let read = |what| Read { at: Instant::now(), flushed, what: Arc::new(what) };
-        self.0.extend(found.into_iter().map(|(key, what)| (key, read(what))));
+        let read = |until, what| Read { at: Instant::now(), flushed, until, what: Arc::new(what) };
+        self.0.extend(found.into_iter().map(|(key, until, what)| (key, read(until, what))));
         let answers = questions.iter().filter_map(|(key, _)| self.0.get(key));
         Ok(answers.map(|read| Arc::clone(&read.what)).collect())
     }
 
     fn is_known(&self, key: K, until: Until, flushed: u64) -> bool {
-        self.0.get(&key).is_some_and(|read| match until {
-            Until::Now => read.at.elapsed() < MOMENT && read.flushed == flushed,
-            Until::Over => read.at.elapsed() < OVER,
+        self.0.get(&key).is_some_and(|read| match (until, read.until) {
+            (Until::Over, Until::Over) => read.at.elapsed() < OVER,
+            _ => read.at.elapsed() < MOMENT && read.flushed == flushed,
         })
     }
 
@@ -99,16 +101,17 @@ mod tests {
             asked.set(asked.get() + 1);
             std::future::ready(Ok(key * 10))
         };
-        let questions = [(1, Until::Over), (2, Until::Now)];
-        let mut ask = async |wait: u64, flushed| {
+        let mut ask = async |wait: u64, flushed, until| {
             tokio::time::advance(Duration::from_secs(wait)).await;
-            let answers = lately.ask(&questions, flushed, read).await.unwrap();
+            let answers = lately.ask(&[(1, Until::Over), (2, until)], flushed, read).await.unwrap();
             assert_eq!(answers.iter().map(|answer| **answer).collect::<Vec<_>>(), [10, 20]);
             asked.replace(0)
         };
-        let table = [(0, 0, 2), (0, 0, 0), (0, 1, 1), (1, 1, 1), (40, 1, 2)];
-        for (wait, flushed, expected) in table {
-            assert_eq!(ask(wait, flushed).await, expected, "after {wait} s, {flushed} flushes");
+        let now = Until::Now;
+        let table = [(0, 0, now, 2), (0, 0, now, 0), (0, 1, now, 1), (1, 1, now, 1), (40, 1, now, 2)];
+        let over = [(10, 1, Until::Over, 1), (10, 1, Until::Over, 0), (25, 1, Until::Over, 2)];
+        for (wait, flushed, until, expected) in table.into_iter().chain(over) {
+            assert_eq!(ask(wait, flushed, until).await, expected, "after {wait} s, {flushed} flushes, {until:?}");
         }
     }
 }

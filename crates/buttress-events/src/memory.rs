@@ -96,23 +96,25 @@ impl Store for MemoryStore {
 
     async fn add(&self, write: &Write) -> Result<Added, StoreAway> {
         let now = self.clock();
+        let mut kept = self.kept();
+        if kept.has(write) {
+            return Ok(Added::Again(now));
+        }
         if write.start > now + 1000 {
             return Ok(Added::Future(now));
         }
-        let mut kept = self.kept();
-        let is_new = match &write.what {
-            _ if self.keep.until(write.step, write.start) <= now => true,
+        match &write.what {
+            _ if self.keep.until(write.step, write.start) <= now => {}
             What::Counts(counts) => kept.add_counts(write, counts),
             What::Members(ranking, members) => kept.add_members(write, *ranking, members),
             What::Visitors(name, hashes) => {
                 let new = || HyperLogLog::new_deterministic(ERROR, SEED);
                 let visitors = kept.visitors.entry((write.start, *name)).or_insert_with(new);
                 hashes.iter().for_each(|hash| visitors.insert(hash));
-                true
             }
-        };
+        }
         kept.forget(now, self.keep, self.capacity);
-        Ok(if is_new { Added::Done(now) } else { Added::Again(now) })
+        Ok(Added::Done(now))
     }
 
     async fn salt(&self, day: u64, brought: Salt) -> Result<Salt, StoreAway> {
@@ -151,11 +153,20 @@ impl std::fmt::Debug for MemoryStore {
 // === impl Kept ===
 
 impl Kept {
-    fn add_counts(&mut self, write: &Write, counts: &[(Id, Tally)]) -> bool {
+    /// Whether a batch is in there already. Visitors do not say: to note one twice changes nothing.
+    fn has(&self, write: &Write) -> bool {
+        let place = (write.step, write.start);
+        let seen = match &write.what {
+            What::Counts(_) => self.steps.get(&place).map(|counts| &counts.seen),
+            What::Members(ranking, _) => self.rankings.get(&(place.0, place.1, *ranking)).map(|members| &members.seen),
+            What::Visitors(..) => None,
+        };
+        seen.and_then(|seen| seen.get(&write.lane)).is_some_and(|last| *last >= write.number)
+    }
+
+    fn add_counts(&mut self, write: &Write, counts: &[(Id, Tally)]) {
         let step = self.steps.entry((write.step, write.start)).or_default();
-        if !is_next(&mut step.seen, write) {
-            return false;
-        }
+        step.seen.insert(write.lane, write.number);
         let before = step.weight;
         for (id, tally) in counts {
             let sum = step.tallies.entry(*id).or_default();
@@ -164,14 +175,11 @@ impl Kept {
             step.weight += sum.weight();
         }
         self.weight = self.weight + step.weight - before;
-        true
     }
 
-    fn add_members(&mut self, write: &Write, ranking: Id, members: &[(Box<str>, u64)]) -> bool {
+    fn add_members(&mut self, write: &Write, ranking: Id, members: &[(Box<str>, u64)]) {
         let ranking = self.rankings.entry((write.step, write.start, ranking)).or_default();
-        if !is_next(&mut ranking.seen, write) {
-            return false;
-        }
+        ranking.seen.insert(write.lane, write.number);
         let before = ranking.weight();
         for (member, count) in members {
             *ranking.members.entry(member.clone()).or_default() += count;
@@ -181,7 +189,6 @@ impl Kept {
             ranking.members = crate::ranking::highest(members, MOST_RANKED).into_iter().collect();
         }
         self.weight = self.weight + ranking.weight() - before;
-        true
     }
 
     /// Forgets what is over; of what is too much rankings, and then the earliest minutes, hours, days.
@@ -216,12 +223,4 @@ impl Ranking {
 fn forget(weight: &mut usize, by: usize) -> bool {
     *weight = weight.saturating_sub(by);
     false
-}
-
-/// Whether a batch is not in there yet; then it is noted.
-fn is_next(seen: &mut HashMap<u32, u64>, write: &Write) -> bool {
-    let last = seen.entry(write.lane).or_default();
-    let is_next = *last < write.number;
-    *last = (*last).max(write.number);
-    is_next
 }

@@ -55,9 +55,25 @@ impl RedisStore {
         Self { redis, prefix, instance, keep, most_series }
     }
 
+    #[cfg(test)]
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
+    }
+
     async fn ask(&self, script: &Script, keys: &[String], args: &[Bytes]) -> Result<Vec<Reply>, StoreAway> {
         let reply = self.redis.run_marked(script, keys, args).await.map_err(StoreAway)?;
         Ok(reply.into_list().unwrap_or_default())
+    }
+
+    /// The same; nothing, if something else lies there: it must not be in the way of what else there is.
+    async fn ask_if_readable(&self, script: &Script, key: String, args: &[Bytes]) -> Result<Vec<Reply>, StoreAway> {
+        match self.ask(script, std::slice::from_ref(&key), args).await {
+            Err(error) if error.is_hopeless() => {
+                unreadable(&key);
+                Ok(Vec::new())
+            }
+            answer => answer,
+        }
     }
 
     /// The fields of a hash that are text, but for its mark; nothing, if something else lies there.
@@ -130,7 +146,7 @@ impl Store for RedisStore {
             let reserved = Bytes::from_static(if name.reserved { b"1" } else { b"" });
             [name.id.text().into(), name.text.clone().into(), reserved]
         }));
-        let refused = self.ask(&ENROLL, &[key], &args).await?;
+        let refused = self.ask_if_readable(&ENROLL, key, &args).await?;
         Ok(refused.into_iter().filter_map(|id| Id::parse(&id.into_bytes()?)).collect())
     }
 
@@ -153,9 +169,10 @@ impl Store for RedisStore {
 
     async fn salt(&self, day: u64, brought: Salt) -> Result<Salt, StoreAway> {
         let args = [Bytes::copy_from_slice(&brought), number(day + whole_millis(SALT_KEPT))];
-        let salt = self.ask(&SALT, &[key::salt(&self.prefix, day)], &args).await?.into_iter().next();
-        let salt = salt.and_then(Reply::into_bytes).and_then(|salt| Salt::try_from(&*salt).ok());
-        salt.ok_or_else(|| malformed("no salt"))
+        let key = key::salt(&self.prefix, day);
+        let salt = self.ask_if_readable(&SALT, key, &args).await?.into_iter().next().and_then(Reply::into_bytes);
+        // Where something else lies each process goes on with its own.
+        Ok(salt.and_then(|salt| Salt::try_from(&*salt).ok()).unwrap_or(brought))
     }
 
     async fn counts(&self, step: Step, start: u64) -> Result<HashMap<Id, Tally>, StoreAway> {
@@ -188,7 +205,7 @@ impl Store for RedisStore {
 
     async fn ranking(&self, step: Step, start: u64, ranking: Id) -> Result<Vec<(Box<str>, u64)>, StoreAway> {
         let [key, _] = key::ranking(&self.prefix, step, start, ranking);
-        let mut reply = self.ask(&TOP, &[key], &[number(MOST_RANKED as u64)]).await?.into_iter();
+        let mut reply = self.ask_if_readable(&TOP, key, &[number(MOST_RANKED as u64)]).await?.into_iter();
         let mut members = Vec::new();
         while let (Some(member), Some(score)) = (reply.next(), reply.next()) {
             let member = member.into_bytes().map(|member| String::from_utf8_lossy(&member).into());
@@ -199,8 +216,8 @@ impl Store for RedisStore {
     }
 
     async fn visitors(&self, day: u64, name: Id) -> Result<u64, StoreAway> {
-        let reply = self.ask(&VISITORS, &[key::visitors(&self.prefix, day, name)], &[]).await?;
-        reply.first().and_then(as_u64).ok_or_else(|| malformed("no number of visitors"))
+        let reply = self.ask_if_readable(&VISITORS, key::visitors(&self.prefix, day, name), &[]).await?;
+        Ok(reply.first().and_then(as_u64).unwrap_or_default())
     }
 
     #[cfg(feature = "otlp")]

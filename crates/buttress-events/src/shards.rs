@@ -67,6 +67,15 @@ impl Shards {
         (all, left)
     }
 
+    /// How many counts there are. For the end of a process: it looks at each series.
+    pub(crate) fn count(&self) -> u64 {
+        let of = |shard: &Shard| {
+            let tallies = shard.touched.iter().map(|slot| shard.tallies[slot.0 as usize].count);
+            tallies.fold(shard.rest.count(), u64::saturating_add)
+        };
+        self.0.iter().map(|shard| of(&lock(shard))).fold(0, u64::saturating_add)
+    }
+
     fn mine(&self) -> MutexGuard<'_, Shard> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed));

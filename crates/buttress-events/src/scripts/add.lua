@@ -37,19 +37,19 @@ local function merged(one, other)
 end
 
 local now, ends = time(), tonumber(ARGV[6])
-if tonumber(ARGV[5]) > now + 1000 then
-  return {ARGV[1], 'future', now, 0}
-end
-if ends <= now then
-  return {ARGV[1], 'done', now, 0}
-end
 local names = {'k', ARGV[3]}
 for n = 7, #ARGV, 2 do
   names[#names + 1] = ARGV[n]
 end
 local found = redis.call('HMGET', KEYS[1], unpack(names)) -- all at once: each call costs
 if found[2] and tonumber(found[2]) and tonumber(found[2]) >= tonumber(ARGV[4]) then
-  return {ARGV[1], 'again', now, 0}
+  return {ARGV[1], 'again', now, 0} -- also if the clock was put back since, and the step has not begun any more
+end
+if tonumber(ARGV[5]) > now + 1000 then
+  return {ARGV[1], 'future', now, 0}
+end
+if ends <= now then
+  return {ARGV[1], 'done', now, 0}
 end
 local unreadable = 0
 local set = {'k', ARGV[2], ARGV[3], ARGV[4]}

@@ -12,15 +12,15 @@
 --
 -- Returns the word, 'done', 'again' if this was added before, or 'future' if the step has not begun; and the time.
 local now, ends = time(), tonumber(ARGV[5])
+local last = redis.call('HGET', KEYS[2], ARGV[2])
+if last and tonumber(last) and tonumber(last) >= tonumber(ARGV[3]) then
+  return {ARGV[1], 'again', now} -- also if the clock was put back since, and the step has not begun any more
+end
 if tonumber(ARGV[4]) > now + 1000 then
   return {ARGV[1], 'future', now}
 end
 if ends <= now then
   return {ARGV[1], 'done', now}
-end
-local last = redis.call('HGET', KEYS[2], ARGV[2])
-if last and tonumber(last) and tonumber(last) >= tonumber(ARGV[3]) then
-  return {ARGV[1], 'again', now}
 end
 for n = 7, #ARGV, 2 do
   redis.call('ZINCRBY', KEYS[1], ARGV[n], ARGV[n + 1])

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use buttress_core::Clock;
+use buttress_core::{Clock, ManualClock};
 use buttress_redis::Redis;
 use buttress_tests::RedisServer;
 use proptest::prelude::*;
@@ -22,9 +22,13 @@ fn in_memory() -> Backing {
 }
 
 /// A machine with more to do than cores stands still for longer than a server would.
-fn in_redis(server: &RedisServer) -> Backing {
+fn redis_of(server: &RedisServer) -> RedisStore {
     let redis = Redis::connect(&server.url()).unwrap().with_script_deadline(Duration::from_secs(5));
-    Backing::Redis(RedisStore::new(redis, "test".to_owned(), Keep::default(), MOST))
+    RedisStore::new(redis, "test".to_owned(), Keep::default(), MOST)
+}
+
+fn in_redis(server: &RedisServer) -> Backing {
+    Backing::Redis(redis_of(server))
 }
 
 /// A store in memory, and one in Redis.
@@ -124,6 +128,38 @@ async fn nothing_is_added_to_a_step_that_has_not_begun_or_is_forgotten() {
         assert!(store.counts(Step::Minute, Step::Minute.start(now) + 120_000).await.unwrap().is_empty());
     })
     .await;
+}
+
+/// A server's clock is put back at times, and the one that replaces it may be behind: what has arrived must not be added to an earlier step as well.
+#[tokio::test]
+async fn what_was_added_is_known_when_the_clock_was_put_back() {
+    let hand = ManualClock::at(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000 * 60));
+    let store = Backing::Memory(MemoryStore::new(hand.clock(), Keep::default(), MOST, 1 << 20));
+    let now = store.now().await.unwrap();
+    let writes = [What::Counts(vec![(Id(1), tally(1, &[]))]), What::Members(Id(2), vec![("a".into(), 1)])];
+    let writes = writes.map(|what| write(now, 3, 7, what));
+    for write in &writes {
+        assert!(done(store.add(write).await.unwrap()));
+    }
+    hand.set(hand.clock().now() - Duration::from_secs(90));
+    for write in &writes {
+        assert!(matches!(store.add(write).await.unwrap(), Added::Again(_)), "{write:?}");
+    }
+    // The clock of a Redis cannot be put back here; but a step that has not begun can be made to have the batch.
+    let server = RedisServer::start();
+    let store = redis_of(&server);
+    let now = Store::now(&store).await.unwrap();
+    for mut write in writes {
+        write.start = Step::Minute.start(now) + 120_000;
+        let key = match &write.what {
+            What::Members(ranking, _) => crate::key::ranking("test", Step::Minute, write.start, *ranking)[1].clone(),
+            _ => crate::key::counts("test", Step::Minute, write.start),
+        };
+        assert_eq!(server.cli(&["HSET", &key, &format!("~{}.3", store.instance()), "7"]).int(), 1);
+        assert!(matches!(store.add(&write).await.unwrap(), Added::Again(_)), "{write:?}");
+        write.number += 1;
+        assert!(matches!(store.add(&write).await.unwrap(), Added::Future(_)), "{write:?}");
+    }
 }
 
 #[tokio::test]
