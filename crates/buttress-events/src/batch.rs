@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::pending::Gathered;
 use crate::registry::Registry;
+use crate::salts::Salts;
 use crate::series::{Id, RANKING, SeriesRef, VISITORS};
 use crate::store::{What, Write};
 use crate::tally::Tally;
@@ -23,12 +24,17 @@ pub(crate) fn freeze(
     number: u64,
     registry: &Registry,
     refused: &Refused,
+    salts: &Salts,
 ) -> Vec<Write> {
     let mut writes = Vec::new();
     for ((step, start), gathered) in targets {
         let parts = counts(&gathered, registry, |id| refused.contains(&(Step::Day.start(start), id)));
         let parts = parts.into_iter().chain(members(&gathered));
-        let parts = parts.chain(if step == Step::Day { visitors(&gathered) } else { Vec::new() });
+        let parts = parts.chain(if step == Step::Day {
+            visitors(&gathered, |visitor| salts.salted(start, visitor))
+        } else {
+            Vec::new()
+        });
         for what in parts {
             writes.push(Write { step, start, lane: writes.len() as u32, number, what });
         }
@@ -55,9 +61,9 @@ fn members(gathered: &Gathered) -> Vec<What> {
     parts.collect()
 }
 
-fn visitors(gathered: &Gathered) -> Vec<What> {
-    let parts = gathered.uniques.iter().flat_map(|(name, hashes)| {
-        let hashes = hashes.iter().copied().collect();
+fn visitors(gathered: &Gathered, salted: impl Fn(u64) -> Option<u64>) -> Vec<What> {
+    let parts = gathered.uniques.iter().flat_map(|(name, visitors)| {
+        let hashes = visitors.iter().filter_map(|visitor| salted(*visitor)).collect();
         chunks(hashes, MOST_VISITORS).map(|chunk| What::Visitors(visited(name), chunk))
     });
     parts.collect()
@@ -83,23 +89,29 @@ pub(crate) fn visited(name: &str) -> Id {
 
 #[cfg(test)]
 mod tests {
+    use buttress_core::Clock;
+
     use super::*;
+    use crate::memory::MemoryStore;
     use crate::registry::Slot;
+    use crate::store::Keep;
 
     fn gathered(slots: impl IntoIterator<Item = Slot>) -> Gathered {
         let tally = Tally { count: 1, ..Tally::default() };
         Gathered { tallies: slots.into_iter().map(|slot| (slot, tally.clone())).collect(), ..Gathered::default() }
     }
 
-    #[test]
-    fn writes_are_small_and_have_lanes_of_their_own() {
+    #[tokio::test]
+    async fn writes_are_small_and_have_lanes_of_their_own() {
         let registry = Registry::new(2000);
         let slots = (0..450).map(|n| registry.resolve(SeriesRef { name: &n.to_string(), labels: &[] }));
         let mut all = gathered(slots);
         (0..1200).for_each(|n| assert_eq!(all.rank("slug", &n.to_string(), 1), 0));
         (0..10).for_each(|n| assert_eq!(all.visit("people", n), 0));
         let targets = [(Step::Minute, 60_000), (Step::Day, 0)].map(|target| (target, all.clone()));
-        let writes = freeze(targets.into(), 7, &registry, &Refused::new());
+        let mut salts = Salts::default();
+        salts.ask(&[0], 0, &MemoryStore::new(Clock::system(), Keep::default(), 8, 1 << 20)).await.unwrap();
+        let writes = freeze(targets.into(), 7, &registry, &Refused::new(), &salts);
         let lanes: HashSet<_> = writes.iter().map(|write| write.lane).collect();
         assert_eq!((writes.len(), lanes.len()), (3 + 3 + 3 + 3 + 1, 13), "visitors are a day's");
         assert!(writes.iter().all(|write| write.number == 7));
@@ -111,7 +123,8 @@ mod tests {
         let login = |plan| registry.resolve(SeriesRef { name: "login", labels: &[("plan", plan)] });
         let slots = [login("a"), login("b"), login("c")];
         let refused = slots[1..].iter().map(|slot| (0, registry.series(*slot).id)).collect();
-        let writes = freeze([((Step::Hour, 3_600_000), gathered(slots))].into(), 1, &registry, &refused);
+        let writes =
+            freeze([((Step::Hour, 3_600_000), gathered(slots))].into(), 1, &registry, &refused, &Salts::default());
         let What::Counts(counts) = &writes[0].what else { panic!("{writes:?}") };
         let over = registry.series(registry.overflow(&registry.series(slots[2]))).id;
         let of = |id| counts.iter().find(|(at, _)| *at == id).map(|(_, tally)| tally.count);

@@ -18,7 +18,7 @@ use crate::options::EventsOptions;
 use crate::policy::{self, Visit};
 use crate::reader::Reader;
 use crate::registry::{Registry, Slot};
-use crate::salts::Salts;
+use crate::salts;
 use crate::series::{SeriesRef, cut};
 use crate::shards::Shards;
 use crate::store::{Store as _, StoreAway};
@@ -75,7 +75,6 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) shards: Shards,
     pub(crate) store: Backing,
-    pub(crate) salts: Salts,
     pub(crate) reader: Reader,
     pub(crate) timeline: Timeline,
     flusher: Mutex<Flusher>,
@@ -114,7 +113,6 @@ impl Events {
             registry: Registry::new(most_series),
             shards: Shards::new(),
             store,
-            salts: Salts::new(now),
             reader: Reader::default(),
             timeline: Timeline::guessed(now),
             flusher: Mutex::default(),
@@ -187,7 +185,7 @@ impl Events {
 
     fn note(&self, name: &str, who: &[&[u8]]) {
         let name = cut(name);
-        let left = self.shared.shards.visit(name, self.shared.salts.digest(name, who));
+        let left = self.shared.shards.visit(name, salts::digest(name, who));
         self.shared.drop_counts(left);
     }
 

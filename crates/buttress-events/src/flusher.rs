@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::batch::{self, Refused};
 use crate::events::Shared;
 use crate::pending::Pending;
+use crate::salts::Salts;
 use crate::series::{Id, RANKING, Series, SeriesRef, VISITORS};
 use crate::store::{Added, Name, Store as _, StoreAway, What, Write};
 use crate::window::Step;
@@ -23,6 +24,7 @@ pub(crate) struct Flusher {
     batch: Vec<Write>,
     number: u64,
     enrolled: Enrolled,
+    salts: Salts,
 }
 
 /// Which names were noted. Once a minute all are noted anew: if the store has lost them, they are back then.
@@ -90,7 +92,6 @@ impl Flusher {
     /// Brings all there is to the store. A future that is dropped half-way leaves all as it was: what had arrived is not added again.
     pub(crate) async fn turn(&mut self, shared: &Shared) -> Result<(), StoreAway> {
         self.ask_the_time(shared).await?;
-        shared.salts.keep_up(&shared.timeline, &shared.store).await?;
         for _ in 0..MOST_BATCHES {
             if self.batch.is_empty() {
                 self.freeze(shared).await?;
@@ -107,8 +108,11 @@ impl Flusher {
     async fn freeze(&mut self, shared: &Shared) -> Result<(), StoreAway> {
         self.enroll(shared).await?;
         if !self.pending.is_empty() {
+            let minute = Step::Minute.start(shared.timeline.now());
+            self.salts.ask(&self.pending.visited_days(), minute, &shared.store).await?;
             self.number += 1;
-            self.batch = batch::freeze(self.pending.take(), self.number, &shared.registry, &self.enrolled.refused);
+            let refused = &self.enrolled.refused;
+            self.batch = batch::freeze(self.pending.take(), self.number, &shared.registry, refused, &self.salts);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ pub(crate) struct Gathered {
     pub(crate) tallies: HashMap<Slot, Tally>,
     /// Members of rankings, by the ranking's name.
     pub(crate) ranks: HashMap<Box<str>, HashMap<Box<str>, u64>>,
-    /// Digests of visitors, by what they are counted for.
+    /// Visitors, by what they are counted for; as digests that do not leave the process.
     pub(crate) uniques: HashMap<Box<str>, HashSet<u64>>,
 }
 
@@ -167,6 +167,15 @@ impl Pending {
         for (_, start, gathered) in self.steps() {
             days.entry(Step::Day.start(start)).or_default().merge(gathered);
         }
+        days
+    }
+
+    /// The days for which visitors wait.
+    pub(crate) fn visited_days(&self) -> Vec<u64> {
+        let days = self.steps().filter(|(_, _, gathered)| !gathered.uniques.is_empty());
+        let mut days: Vec<_> = days.map(|(_, start, _)| Step::Day.start(start)).collect();
+        days.sort_unstable();
+        days.dedup();
         days
     }
 

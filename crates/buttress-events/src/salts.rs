@@ -1,87 +1,104 @@
-//! The salt of the day, under which visitors become digests that nobody can follow to the next day.
+//! The salts of days, under which visitors become digests that nobody can follow to the next day.
+//!
+//! In this process a visitor is a digest without a salt, until it is brought to the store: by then the salt is known that all processes share, so that somebody
+//! who comes to two of them is one.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
 
 use crate::store::{Salt, Store, StoreAway};
-use crate::timeline::Timeline;
-use crate::window::Step;
 
-/// The salt of today, and of tomorrow when it is near.
-///
-/// A process begins a day with a salt of its own and asks the store for the one that all share. As long as it cannot be asked, a visitor of two processes
-/// is counted twice.
-#[derive(Debug)]
-pub(crate) struct Salts {
-    today: ArcSwap<Day>,
-    tomorrow: ArcSwap<Day>,
-}
-
+/// The salts of the days for which visitors wait, or did lately.
 #[derive(Debug, Default)]
-struct Day {
-    start: u64,
-    salt: Salt,
-    is_shared: bool,
+pub(crate) struct Salts {
+    known: BTreeMap<u64, Salt>,
+    /// Since when they were asked for: once a minute they are told anew, in case that the store has lost them.
+    minute: u64,
+    told: BTreeMap<u64, Salt>,
 }
 
-/// Tomorrow's is asked for when it is so near.
-const NEAR: u64 = 600_000;
+/// So many days are remembered.
+const MOST_DAYS: usize = 10;
 
 // === impl Salts ===
 
 impl Salts {
-    pub(crate) fn new(now: u64) -> Self {
-        let today = ArcSwap::new(Arc::new(Day::own(Step::Day.start(now))));
-        Self { today, tomorrow: ArcSwap::default() }
-    }
-
-    /// The digest of a visitor.
-    pub(crate) fn digest(&self, name: &str, who: &[&[u8]]) -> u64 {
-        let mut hasher = blake3::Hasher::new_keyed(&self.today.load().salt);
-        for part in [name.as_bytes()].iter().chain(who) {
-            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    /// Asks for those of these days that are not known, or brings them.
+    pub(crate) async fn ask(&mut self, days: &[u64], minute: u64, store: &impl Store) -> Result<(), StoreAway> {
+        if self.minute != minute {
+            self.minute = minute;
+            self.told.clear();
         }
-        let digest = hasher.finalize();
-        u64::from_le_bytes(*digest.as_bytes().first_chunk().expect("a digest has 32 bytes"))
-    }
-
-    /// Goes over to the next day when it has begun, and asks for salts that are not shared yet.
-    pub(crate) async fn keep_up(&self, timeline: &Timeline, store: &impl Store) -> Result<(), StoreAway> {
-        let today = Step::Day.start(timeline.now());
-        self.turn(today);
-        if !self.today.load().is_shared {
-            share(&self.today, store).await?;
+        for day in days {
+            if !self.told.contains_key(day) {
+                let brought = self.known.get(day).copied().unwrap_or_else(rand::random);
+                let salt = store.salt(*day, brought).await?;
+                self.known.insert(*day, salt);
+                self.told.insert(*day, salt);
+            }
         }
-        if timeline.until_midnight() < NEAR && self.tomorrow.load().start <= today {
-            self.tomorrow.store(Arc::new(Day::own(today + Step::Day.millis())));
-            share(&self.tomorrow, store).await?;
+        while self.known.len() > MOST_DAYS {
+            self.known.pop_first();
         }
         Ok(())
     }
 
-    fn turn(&self, today: u64) {
-        if self.today.load().start == today {
-            return;
-        }
-        let tomorrow = self.tomorrow.load_full();
-        let next = if tomorrow.start == today { tomorrow } else { Arc::new(Day::own(today)) };
-        self.today.store(next);
-        self.tomorrow.store(Arc::default());
+    /// What goes to the store of a visitor; nothing, if the salt of the day was not asked for.
+    pub(crate) fn salted(&self, day: u64, visitor: u64) -> Option<u64> {
+        let salt = self.known.get(&day)?;
+        Some(start_of(&blake3::keyed_hash(salt, &visitor.to_le_bytes())))
     }
 }
 
-async fn share(day: &ArcSwap<Day>, store: &impl Store) -> Result<(), StoreAway> {
-    let own = day.load_full();
-    let salt = store.salt(own.start, own.salt).await?;
-    day.store(Arc::new(Day { start: own.start, salt, is_shared: true }));
-    Ok(())
+/// A visitor, as long as they are known in this process alone.
+pub(crate) fn digest(name: &str, who: &[&[u8]]) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    for part in [name.as_bytes()].iter().chain(who) {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
+    start_of(&hasher.finalize())
 }
 
-// === impl Day ===
+fn start_of(digest: &blake3::Hash) -> u64 {
+    u64::from_le_bytes(*digest.as_bytes().first_chunk().expect("a digest has 32 bytes"))
+}
 
-impl Day {
-    fn own(start: u64) -> Self {
-        Self { start, salt: rand::random(), is_shared: false }
+#[cfg(test)]
+mod tests {
+    use buttress_core::Clock;
+
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::store::Keep;
+    use crate::window::Step;
+
+    #[tokio::test]
+    async fn processes_agree_and_days_do_not() {
+        let store = MemoryStore::new(Clock::system(), Keep::default(), 8, 1 << 20);
+        let today = Step::Day.start(store.clock());
+        let days = [today, today + Step::Day.millis()];
+        let [mut one, mut other] = [Salts::default(), Salts::default()];
+        one.ask(&days, 0, &store).await.unwrap();
+        other.ask(&days, 0, &store).await.unwrap();
+        let ada = digest("people", &[b"ada"]);
+        assert_eq!(one.salted(days[0], ada), other.salted(days[0], ada));
+        assert_ne!(one.salted(days[0], ada), one.salted(days[1], ada), "who comes again tomorrow is somebody else");
+        assert_ne!(one.salted(days[0], ada), Some(ada));
+        assert_ne!(ada, digest("others", &[b"ada"]));
+        assert_ne!(digest("a", &[b"bc"]), digest("ab", &[b"c"]));
+        assert_eq!(one.salted(1, ada), None);
+    }
+
+    #[tokio::test]
+    async fn a_salt_that_the_store_has_lost_comes_back() {
+        let [store, lost] = [(); 2].map(|()| MemoryStore::new(Clock::system(), Keep::default(), 8, 1 << 20));
+        let today = Step::Day.start(store.clock());
+        let mut salts = Salts::default();
+        salts.ask(&[today], 0, &store).await.unwrap();
+        let before = salts.salted(today, 7);
+        salts.ask(&[today], 1, &lost).await.unwrap();
+        assert_eq!(
+            (before, store.salt(today, [0; 32]).await.ok()),
+            (salts.salted(today, 7), lost.salt(today, [1; 32]).await.ok())
+        );
     }
 }

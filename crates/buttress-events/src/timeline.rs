@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use crate::store::whole_millis;
-use crate::window::Step;
 
 /// The store's time.
 #[derive(Debug)]
@@ -46,11 +45,6 @@ impl Timeline {
         let thought = known.now();
         *known = Known { origin: Instant::now(), at_origin: now, is_told: true };
         i64::try_from(i128::from(now) - i128::from(thought)).unwrap_or_default()
-    }
-
-    /// How many milliseconds there are until the next day begins.
-    pub(crate) fn until_midnight(&self) -> u64 {
-        Step::Day.millis() - self.now() % Step::Day.millis()
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

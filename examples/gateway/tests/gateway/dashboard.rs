@@ -48,8 +48,11 @@ impl Truth {
 
 fn start(redis: &RedisServer, ports: Option<(&str, &str)>) -> Gateway {
     let url = redis.url();
+    // With a Redis sessions want a key.
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(config.path(), "[session]\nkey = \"0123456789abcdef0123456789abcdef\"\n").unwrap();
     let (listen, admin) = ports.unwrap_or(("127.0.0.1:0", "127.0.0.1:0"));
-    Gateway::start(&["--listen", listen, "--admin", admin, "--redis", &url])
+    Gateway::start_at(listen, &["--admin", admin, "--redis", &url, "--config", &config.path().to_string_lossy()])
 }
 
 /// Waits until the page shows what is true.
@@ -120,8 +123,7 @@ async fn its_figures_are_true_and_it_comes_back_by_itself() {
 }
 
 /// Every text on the page against what is behind it (WCAG 2.2, 1.4.3).
-const FAINT: &str = r"
-(() => {
+const FAINT: &str = r"(() => {
   const parse = (color) => (color.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((n) => n / 255).map((n) => (n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4))
     .reduce((sum, n, at) => sum + n * [0.2126, 0.7152, 0.0722][at], 0);

@@ -39,7 +39,11 @@ pub(crate) struct Message {
 
 impl Gateway {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(&["--listen", "127.0.0.1:0"]).args(args).spawn().expect("the gateway starts");
+        Self::start_at("127.0.0.1:0", args)
+    }
+
+    pub(crate) fn start_at(listen: &str, args: &[&str]) -> Self {
+        let mut child = command(&["--listen", listen]).args(args).spawn().expect("the gateway starts");
         let mut out = BufReader::new(child.stdout.take().expect("its output is a pipe"));
         let address = announced(&mut out);
         let admin = args.contains(&"--admin").then(|| announced(&mut out));
