@@ -17,6 +17,19 @@ need_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || get python3-venv "python's venv"
 }
 
+# Chromium with its WebDriver, and letters to show. Other systems name and pack them otherwise: there it is said, and gone without.
+need_browser() {
+    command -v chromedriver >/dev/null && return
+    if command -v apt-get >/dev/null && apt-cache show chromium-driver >/dev/null 2>&1; then
+        need chromium chromium
+        need chromedriver chromium-driver
+        fc-list 2>/dev/null | grep -q . || get fonts-dejavu-core "letters in the browser"
+    else
+        step "no chromedriver, and no package of that name: the dashboard is not looked at in a browser"
+        export BUTTRESS_SKIP_BROWSER=1
+    fi
+}
+
 # get PACKAGE WHAT: installs a package by the system's package manager.
 get() {
     step "installing $1, for $2"
