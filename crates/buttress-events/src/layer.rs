@@ -42,15 +42,19 @@ pub struct EventsLayer {
 pub(crate) struct Settings {
     pub(crate) events: Events,
     routes: Routes,
-    ignores: Option<Arc<dyn Fn(&Parts) -> bool + Send + Sync>>,
-    address: Option<Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>>,
+    ignores: Option<Ask<bool>>,
+    address: Option<Ask<Option<IpAddr>>>,
 }
+
+/// Something that a user wants to know of a request.
+type Ask<T> = Arc<dyn Fn(&Parts) -> T + Send + Sync>;
+type Tell = dyn Fn(&Parts) -> Option<Cow<'_, str>> + Send + Sync;
 
 #[derive(Clone)]
 enum Routes {
     Matched,
     Prefixes(Arc<[(Box<str>, RouteId)]>),
-    Told(Arc<dyn Fn(&Parts) -> Option<Cow<'_, str>> + Send + Sync>),
+    Told(Arc<Tell>),
 }
 
 // === impl EventsLayer ===

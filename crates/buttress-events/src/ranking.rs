@@ -3,8 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+/// Members with their scores, the highest first.
+pub(crate) type Ranked = Vec<(Box<str>, u64)>;
+
 /// The highest, and of those that are alike the first by name.
-pub(crate) fn highest(members: HashMap<Box<str>, u64>, most: usize) -> Vec<(Box<str>, u64)> {
+pub(crate) fn highest(members: HashMap<Box<str>, u64>, most: usize) -> Ranked {
     let mut members: Vec<_> = members.into_iter().collect();
     members.sort_unstable_by(|one, other| (Reverse(one.1), &one.0).cmp(&(Reverse(other.1), &other.0)));
     members.truncate(most);
@@ -12,7 +15,7 @@ pub(crate) fn highest(members: HashMap<Box<str>, u64>, most: usize) -> Vec<(Box<
 }
 
 /// Those of several steps together.
-pub(crate) fn together<S>(steps: impl IntoIterator<Item = S>, most: usize) -> Vec<(Box<str>, u64)>
+pub(crate) fn together<S>(steps: impl IntoIterator<Item = S>, most: usize) -> Ranked
 where
     S: IntoIterator<Item = (Box<str>, u64)>,
 {

@@ -12,6 +12,7 @@ use crate::error::EventsError;
 use crate::events::{Events, Shared};
 use crate::lately::{Lately, Until};
 use crate::policy;
+use crate::ranking::Ranked;
 use crate::report::Report;
 use crate::series::{Id, Series, cut};
 use crate::store::{Store as _, StoreAway};
@@ -24,7 +25,7 @@ use crate::{batch, ranking};
 pub(crate) struct Reader {
     counts: Mutex<Lately<(Step, u64), HashMap<Id, Tally>>>,
     names: Mutex<Lately<u64, Vec<Arc<Series>>>>,
-    rankings: Mutex<Lately<(Step, u64, Id), Vec<(Box<str>, u64)>>>,
+    rankings: Mutex<Lately<(Step, u64, Id), Ranked>>,
     visitors: Mutex<Lately<(u64, Id), u64>>,
     flushed: AtomicU64,
 }

@@ -10,7 +10,7 @@ pub mod stack {
     //! The first layer of a `ServiceBuilder`, and the last `.layer()` of an axum router, is the outermost: it sees the request
     //! first and the response last. From the outside in:
     //!
-    //! 1. **What must see every request**: tracing, limits on connections and bodies, TLS.
+    //! 1. **What must see every request**: tracing, limits on connections and bodies, TLS; and `EventsLayer`, so that hits and refusals are counted too.
     //! 2. **What may refuse**: authentication, `JwtLayer`. Inside it the cache never shows a response to somebody who may not ask. It takes the token
     //!    out of the request and leaves the word [`Identified`](crate::core::Identified), so that a cache inside treats the answer as one person's.
     //! 3. **What gives a request its visitor's state**: sessions, `SessionLayer`. It takes its cookie out of the request, so that pages that ask for no

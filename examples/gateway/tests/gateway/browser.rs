@@ -31,9 +31,12 @@ const FLAGS: [&str; 9] = [
 
 /// A browser with one page.
 pub(crate) struct Browser {
-    driver: Child,
+    _driver: Driver,
     pub(crate) page: Client,
 }
+
+/// The driver's process, and its group, which the browser is in.
+struct Driver(Child);
 
 /// What the page has said into its console since the last time: errors, and what its policy forbade.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Browser {
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         std::os::unix::process::CommandExt::process_group(&mut command, 0); // the browser dies with it
-        let driver = command.spawn().unwrap_or_else(|error| {
+        let driver = command.spawn().map(Driver).unwrap_or_else(|error| {
             panic!("chromedriver: {error}\nThese tests need chromium and chromedriver; {SKIP}=1 goes without them.")
         });
         let flags: Vec<_> =
@@ -66,7 +69,7 @@ impl Browser {
         for _ in 0..200 {
             if let Ok(page) = connect().await {
                 page.update_timeouts(TimeoutConfiguration::default()).await.expect("the browser answers");
-                return Some(Self { driver, page });
+                return Some(Self { _driver: driver, page });
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -124,11 +127,13 @@ impl Browser {
     }
 }
 
-impl Drop for Browser {
+// === impl Driver ===
+
+impl Drop for Driver {
     fn drop(&mut self) {
-        // The browser is in the driver's group.
-        drop(kill_process_group(Pid::from_child(&self.driver), Signal::KILL));
-        drop(self.driver.wait());
+        // One that has ended already is as good as killed.
+        kill_process_group(Pid::from_child(&self.0), Signal::KILL).unwrap_or_default();
+        drop(self.0.wait());
     }
 }
 
