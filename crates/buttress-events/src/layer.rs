@@ -42,16 +42,20 @@ pub struct EventsLayer {
 pub(crate) struct Settings {
     pub(crate) events: Events,
     routes: Routes,
-    ignores: Option<Arc<dyn Fn(&Parts) -> bool + Send + Sync>>,
-    address: Option<Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>>,
+    ignores: Option<Ignores>,
+    address: Option<Address>,
 }
 
 #[derive(Clone)]
 enum Routes {
     Matched,
     Prefixes(Arc<[(Box<str>, RouteId)]>),
-    Told(Arc<dyn Fn(&Parts) -> Option<Cow<'_, str>> + Send + Sync>),
+    Told(Told),
 }
+
+type Ignores = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+type Address = Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>;
+type Told = Arc<dyn Fn(&Parts) -> Option<Cow<'_, str>> + Send + Sync>;
 
 // === impl EventsLayer ===
 

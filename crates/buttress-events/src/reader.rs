@@ -24,10 +24,13 @@ use crate::{batch, ranking};
 pub(crate) struct Reader {
     counts: Mutex<Lately<(Step, u64), HashMap<Id, Tally>>>,
     names: Mutex<Lately<u64, Vec<Arc<Series>>>>,
-    rankings: Mutex<Lately<(Step, u64, Id), Vec<(Box<str>, u64)>>>,
+    rankings: Mutex<Lately<(Step, u64, Id), Vec<Ranked>>>,
     visitors: Mutex<Lately<(u64, Id), u64>>,
     flushed: AtomicU64,
 }
+
+/// A member of a ranking.
+type Ranked = (Box<str>, u64);
 
 /// What is counted in a step, as it was read.
 pub(crate) type Counts = Arc<HashMap<Id, Tally>>;

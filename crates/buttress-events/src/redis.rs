@@ -99,7 +99,7 @@ impl RedisStore {
         args.extend(self.marker(write));
         args.extend([number(write.start), number(self.keep.until(write.step, write.start))]);
         args.extend(counts.iter().flat_map(|(id, tally)| [id.text().into(), tally.encode().into()]));
-        let reply = self.ask(&ADD, &[key.clone()], &args).await?;
+        let reply = self.ask(&ADD, std::slice::from_ref(&key), &args).await?;
         if reply.get(2).and_then(Reply::as_int).is_some_and(|count| count > 0) {
             unreadable(&key);
         }
