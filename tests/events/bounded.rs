@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use buttress::events::{Events, EventsLayer, EventsOptions, Select, Window};
+use buttress::events::{Events, EventsLayer, EventsOptions, Select, Step, Window};
 use buttress_tests::RedisServer;
 use buttress_tests::load::{resident_bytes, turn};
 use http::{Request, Response};
@@ -207,5 +207,39 @@ async fn hostile_names_are_names() {
             let kept = if name.len() > 200 { cut.as_str() } else { name };
             assert!(ranking.contains(&(kept.into(), number)), "{kept:?}");
         }
+    }
+}
+
+/// Amounts and settings that nobody means: what is beyond counting is the most there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_that_are_too_large_are_the_largest() {
+    let server = RedisServer::start();
+    let beyond = |options: EventsOptions| {
+        let options =
+            [Step::Minute, Step::Hour, Step::Day].into_iter().fold(options, |o, step| o.keep(step, Duration::MAX));
+        options.flush_each(Duration::MAX).deadline(LONG)
+    };
+    for events in [beyond(options()).redis(bed::line(&server.url())), beyond(options()).embedded()] {
+        until("it is connected", async || events.flush().await.is_ok()).await;
+        for _ in 0..3 {
+            for member in ["a", "b"] {
+                events.rank("slug", member, u64::MAX);
+            }
+            events.add("sold", &[], u64::MAX);
+            events.observe("size", &[], f64::MAX);
+            events.observe("size", &[], f64::NAN);
+            events.flush().await.expect("it arrives");
+        }
+        assert_eq!(events.dropped(), 3);
+        let report = events.read(Window::days(2)).await.expect("it can be read");
+        assert!(report.count(&"sold".into()) >= 1 << 53);
+        assert_eq!(report.count(&"size".into()), 3);
+        assert!(report.quantile(&"size".into(), 0.5).is_some());
+        let ranking = events.ranking("slug", Window::days(2), 9).await.expect("it can be read");
+        assert_eq!(ranking, [("a".into(), u64::MAX), ("b".into(), u64::MAX)]);
+        events.drain(LONG).await.expect("nothing is left");
+    }
+    for key in server.cli(&["KEYS", "*"]).array() {
+        assert!(server.cli(&["PTTL", &key.text()]).int() > 0, "{} has an end", key.text());
     }
 }
