@@ -63,6 +63,7 @@ fn profile() {
     ask(&mut counted(&events), 20_000);
 }
 
+#[expect(clippy::disallowed_methods, reason = "a stopwatch")]
 fn requests() {
     let events = Events::embedded();
     let (mut bare, mut counted) = (hello(), counted(&events));
@@ -101,6 +102,7 @@ fn requests() {
 }
 
 /// Each series is a distribution with thirty buckets, in three steps.
+#[expect(clippy::disallowed_methods, reason = "a stopwatch")]
 async fn flush(series: usize) {
     let server = RedisServer::start();
     let events = Events::options().most_series(4000).redis(Redis::connect(&server.url()).expect("a URL"));

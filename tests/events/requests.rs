@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Empty, Full};
 use tower::{BoxError, Layer as _, ServiceExt as _, service_fn};
-use tower_service::Service;
+use tower_service::Service as _;
 
 const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "cancelled"];
 

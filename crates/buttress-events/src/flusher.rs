@@ -123,7 +123,7 @@ impl Flusher {
             shared.timeline.told(now);
         }
         let (gathered, left) = shared.shards.take();
-        let dropped = left + self.pending.add(shared.timeline.now(), &gathered);
+        let dropped = self.pending.add(shared.timeline.now(), &gathered).saturating_add(left);
         shared.drop_counts(dropped);
     }
 

@@ -182,7 +182,8 @@ impl Kept {
         ranking.seen.insert(write.lane, write.number);
         let before = ranking.weight();
         for (member, count) in members {
-            *ranking.members.entry(member.clone()).or_default() += count;
+            let sum = ranking.members.entry(member.clone()).or_default();
+            *sum = sum.saturating_add(*count);
         }
         if ranking.members.len() > MOST_RANKED {
             let members = std::mem::take(&mut ranking.members);

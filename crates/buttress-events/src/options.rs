@@ -28,6 +28,8 @@ pub struct EventsOptions {
 
 const MOST_SERIES: usize = 2000;
 const PACE: Duration = Duration::from_secs(1);
+/// The longest between two flushes.
+const RARELY: Duration = Duration::from_secs(86_400);
 /// Nobody waits for a flush.
 const DEADLINE: Duration = Duration::from_secs(2);
 const CAPACITY: usize = 64 << 20;
@@ -70,10 +72,10 @@ impl EventsOptions {
         self
     }
 
-    /// How often counts are brought to the store, give or take a tenth. Default: each second; at least 10 milliseconds. A process that is killed loses what
+    /// How often counts are brought to the store, give or take a tenth. Default: each second; at least 10 milliseconds, at most a day. A process that is killed loses what
     /// it counted since.
     pub fn flush_each(mut self, time: Duration) -> Self {
-        self.pace = time.max(Duration::from_millis(10));
+        self.pace = time.clamp(Duration::from_millis(10), RARELY);
         self
     }
 

@@ -53,13 +53,13 @@ impl Gathered {
 
     /// Answers how many could not be taken along.
     pub(crate) fn merge(&mut self, other: &Self) -> u64 {
-        let mut left = 0;
+        let mut left = 0_u64;
         for (slot, tally) in &other.tallies {
             self.tallies.entry(*slot).or_default().merge(tally);
         }
         for (ranking, members) in &other.ranks {
             for (member, count) in members {
-                left += self.rank(ranking, member, *count);
+                left = left.saturating_add(self.rank(ranking, member, *count));
             }
         }
         for (name, hashes) in &other.uniques {
@@ -122,17 +122,17 @@ impl Pending {
             return 0;
         }
         let left = self.minutes.entry(Step::Minute.start(at)).or_default().merge(gathered);
-        left + self.fold()
+        left.saturating_add(self.fold())
     }
 
     /// Makes hours of minutes that are too many, days of hours, and nothing of days.
     fn fold(&mut self) -> u64 {
         let mut dropped = fold(&mut self.minutes, MOST_MINUTES, &mut self.hours, Step::Hour);
-        dropped += fold(&mut self.hours, MOST_HOURS, &mut self.days, Step::Day);
+        dropped = dropped.saturating_add(fold(&mut self.hours, MOST_HOURS, &mut self.days, Step::Day));
         while self.days.len() > MOST_DAYS
             && let Some((_, lost)) = self.days.pop_first()
         {
-            dropped += lost.count();
+            dropped = dropped.saturating_add(lost.count());
         }
         dropped
     }
@@ -143,9 +143,9 @@ impl Pending {
         let mut dropped = 0;
         for (step, start, gathered) in all.steps() {
             let start = step.start(start.saturating_add_signed(by));
-            dropped += self.of(step).entry(start).or_default().merge(gathered);
+            dropped = self.of(step).entry(start).or_default().merge(gathered).saturating_add(dropped);
         }
-        dropped + self.fold()
+        dropped.saturating_add(self.fold())
     }
 
     /// Takes all there is: what is to be added to which step. What happened in a minute is added to its hour and its day as well.
@@ -198,7 +198,7 @@ fn fold(from: &mut BTreeMap<u64, Gathered>, most: usize, to: &mut BTreeMap<u64, 
     while from.len() > most
         && let Some((start, gathered)) = from.pop_first()
     {
-        left += to.entry(step.start(start)).or_default().merge(&gathered);
+        left = to.entry(step.start(start)).or_default().merge(&gathered).saturating_add(left);
     }
     left
 }

@@ -21,7 +21,8 @@ where
 {
     let mut sums = HashMap::<_, u64>::new();
     for (member, count) in steps.into_iter().flatten() {
-        *sums.entry(member).or_default() += count;
+        let sum = sums.entry(member).or_default();
+        *sum = sum.saturating_add(count);
     }
     highest(sums, most)
 }

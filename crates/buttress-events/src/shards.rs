@@ -62,7 +62,7 @@ impl Shards {
             }
             let rest = std::mem::take(rest);
             drop(shard);
-            left += all.merge(&rest);
+            left = all.merge(&rest).saturating_add(left);
         }
         (all, left)
     }

@@ -103,6 +103,9 @@ pub(crate) const VISITORS_KEPT: Duration = Duration::from_secs(40 * 86_400);
 /// Until a salt is forgotten, from the start of its day: clocks differ.
 pub(crate) const SALT_KEPT: Duration = Duration::from_secs(26 * 3600);
 
+/// Later is not forgotten: it is beyond what a script can count to.
+const NEVER: u64 = 1 << 53;
+
 /// Where counts are kept cannot be reached, or answers what cannot be.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreAway(pub(crate) buttress_redis::Error);
@@ -117,7 +120,7 @@ impl Keep {
             Step::Hour => self.hours,
             Step::Day => self.days,
         };
-        start.saturating_add(step.millis()).saturating_add(whole_millis(kept))
+        start.saturating_add(step.millis()).saturating_add(whole_millis(kept)).min(NEVER)
     }
 }
 

@@ -235,12 +235,13 @@ async fn what_is_no_count_is_replaced_and_counted() {
     let start = Step::Minute.start(now);
     let key = crate::key::counts("test", Step::Minute, start);
     let text = Id(1).text();
-    server.cli(&["HSET", &key, &text, "garbage", "k", &crate::key::mark(&key), "other", "\u{1}"]);
+    let garbage = ["HSET", &key, &text, "garbage", "k", &crate::key::mark(&key), "other", "\u{1}"];
+    assert_eq!(server.cli(&garbage).int(), 3);
     assert!(store.counts(Step::Minute, start).await.unwrap().is_empty());
     let counts = What::Counts(vec![(Id(1), tally(3, &[]))]);
     assert!(done(store.add(&write(now, 0, 1, counts.clone())).await.unwrap()));
     assert_eq!(store.counts(Step::Minute, start).await.unwrap()[&Id(1)].count, 3);
-    server.cli(&["DEL", &key]);
+    assert_eq!(server.cli(&["DEL", &key]).int(), 1);
     assert_eq!(server.cli(&["SET", &key, "a string"]).text(), "OK");
     assert!(store.add(&write(now, 0, 2, counts)).await.unwrap_err().is_hopeless());
     assert!(store.counts(Step::Minute, start).await.unwrap().is_empty());
