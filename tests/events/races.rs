@@ -119,3 +119,41 @@ async fn what_lies_under_a_key_is_in_nobody_elses_way() {
     assert_eq!(events.ranking("slug", Window::days(1), 9).await.expect("it can be read"), []);
     drop(events.visitors("people", 1).await.expect("it can be read"));
 }
+
+/// A refusal proves nothing: where replies are out of step it is another command's.
+#[tokio::test]
+async fn a_refusal_of_another_command_is_not_believed() {
+    let server = RedisServer::start();
+    let proxy = CuttingProxy::start(server.addr()).await;
+    let events = quiet(&proxy.url()).await;
+    // Always something else is on its way.
+    let others: Vec<_> = (0..4).map(|n| tokio::spawn(ask_on(events.clone(), n))).collect();
+    let mut expected = 0;
+    for round in 1..=30 {
+        until("it is connected", async || events.flush().await.is_ok()).await;
+        proxy.add_reply(b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+        while proxy.disturbed() < round {
+            expected += 1;
+            events.add("tick", &[("round", &round.to_string())], 1);
+            events.rank("slug", &round.to_string(), 1);
+            drop(events.flush().await);
+        }
+    }
+    others.iter().for_each(tokio::task::JoinHandle::abort);
+    events.drain(LONG).await.expect("all arrives");
+    assert_eq!(events.dropped(), 0);
+    for window in [Window::minutes(60), Window::hours(2), Window::days(2)] {
+        assert_eq!(count(&server, "tick", window).await, expected);
+        let ranking = reader(&server.url()).ranking("slug", window, 100).await.expect("it can be read");
+        assert_eq!(ranking.iter().map(|(_, count)| count).sum::<u64>(), expected);
+    }
+}
+
+/// Asks for something that was not asked before, for ever.
+async fn ask_on(events: Events, number: u64) {
+    for name in 0_u64.. {
+        drop(events.visitors(&format!("{number} {name}"), 1).await);
+        drop(events.ranking(&format!("{number} {name}"), Window::days(1), 1).await);
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,6 +1,6 @@
 //! The one who brings counts to the store: gathers, freezes, sends, and sends again until it has arrived.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
 
 use crate::batch::{self, Refused};
+use crate::enrolled::{Enrolled, MOST_NAMES};
 use crate::events::Shared;
 use crate::pending::Pending;
 use crate::salts::Salts;
-use crate::series::{Id, RANKING, Series, SeriesRef, VISITORS};
+use crate::series::{RANKING, Series, SeriesRef, VISITORS};
 use crate::store::{Added, Name, Store as _, StoreAway, What, Write};
 use crate::window::Step;
 
@@ -27,16 +28,6 @@ pub(crate) struct Flusher {
     salts: Salts,
 }
 
-/// Which names were noted. Once a minute all are noted anew: if the store has lost them, they are back then.
-#[derive(Debug, Default)]
-struct Enrolled {
-    minute: u64,
-    known: HashMap<(u64, Id), Name>,
-    refused: Refused,
-    /// Those to be noted although nothing waits that has them.
-    owed: HashMap<(u64, Id), Name>,
-}
-
 /// The task that flushes. Dropped, it ends.
 #[derive(Debug)]
 pub(crate) struct Task(JoinHandle<()>);
@@ -47,8 +38,6 @@ const AT_ONCE: usize = 8;
 const SLACK: i64 = 1000;
 /// What is still on its way, what has come meanwhile, and either once more if the store's clock was put back.
 const MOST_BATCHES: usize = 5;
-/// Names in one script.
-const MOST_NAMES: usize = 200;
 
 // === impl Task ===
 
@@ -187,12 +176,10 @@ impl Flusher {
                     arrived.insert(lane);
                 }
                 Ok(Added::Future(now)) => elsewhere.push((lane, now)),
-                Err(error) if error.is_hopeless() => {
-                    tracing::warn!(target: "buttress_events", %error, "counts were refused for good");
-                    metrics::counter!("buttress_events_bad_records_total").increment(1);
-                    let refused = self.batch.iter().find(|write| write.lane == lane && write.step == Step::Day);
-                    shared.drop_counts(refused.map_or(0, Write::count));
+                Ok(Added::Other(now)) => {
+                    told = Some(now);
                     arrived.insert(lane);
+                    shared.refuse(self.batch.iter().find(|write| write.lane == lane));
                 }
                 Err(error) => failed = Some(error),
             }
@@ -217,45 +204,14 @@ impl Flusher {
     }
 }
 
-// === impl Enrolled ===
+// === impl Shared ===
 
-impl Enrolled {
-    /// What was counted in the minute before is noted once more: the store may have lost its name since, and it may not be counted any more.
-    fn turn(&mut self, minute: u64) {
-        if self.minute != minute {
-            let refused = std::mem::take(&mut self.refused);
-            let known = std::mem::take(&mut self.known).into_iter();
-            self.owed.extend(known.filter(|(place, _)| !refused.contains(place)));
-            self.minute = minute;
-        }
-    }
-
-    /// What is added to another day than was thought is to have its name there.
-    fn owe(&mut self, what: &What, from: u64, to: u64) {
-        let (from, to) = (Step::Day.start(from), Step::Day.start(to));
-        let moved = self.known.iter().filter(|((day, id), _)| *day == from && from != to && what.has(*id));
-        self.owed.extend(moved.map(|((_, id), name)| ((to, *id), name.clone())));
-    }
-
-    fn next_owed(&self) -> Option<(u64, Vec<Name>)> {
-        let (day, _) = *self.owed.keys().next()?;
-        let names = self.owed.iter().filter(|((on, _), _)| *on == day).map(|(_, name)| name.clone());
-        Some((day, names.take(MOST_NAMES).collect()))
-    }
-
-    fn paid(&mut self, day: u64, names: &[Name]) {
-        names.iter().for_each(|name| drop(self.owed.remove(&(day, name.id))));
-    }
-}
-
-// === impl What ===
-
-impl What {
-    fn has(&self, id: Id) -> bool {
-        match self {
-            Self::Counts(counts) => counts.iter().any(|(of, _)| *of == id),
-            Self::Members(of, _) | Self::Visitors(of, _) => *of == id,
-        }
+impl Shared {
+    /// Something else lies there, and it makes no sense to try again. What can be added to no day is dropped.
+    fn refuse(&self, write: Option<&Write>) {
+        tracing::warn!(target: "buttress_events", step = write.map(|write| tracing::field::display(write.step)), "no counts can be added here");
+        metrics::counter!("buttress_events_bad_records_total").increment(1);
+        self.drop_counts(write.filter(|write| write.step == Step::Day).map_or(0, Write::count));
     }
 }
 
@@ -272,15 +228,6 @@ impl Pending {
             (day, slots.chain(rankings).chain(visited).collect())
         });
         days.collect()
-    }
-}
-
-// === impl Name ===
-
-impl Name {
-    fn of(series: &Series) -> Self {
-        let is_special = matches!(&*series.name, RANKING | VISITORS);
-        Self { id: series.id, text: series.text(), reserved: is_special || series.is_overflow() }
     }
 }
 

@@ -115,6 +115,7 @@ mod shards;
 mod salts;
 mod pending;
 mod batch;
+mod enrolled;
 mod flusher;
 mod timeline;
 mod reader;

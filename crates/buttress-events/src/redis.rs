@@ -65,15 +65,15 @@ impl RedisStore {
         Ok(reply.into_list().unwrap_or_default())
     }
 
-    /// The same; nothing, if something else lies there: it must not be in the way of what else there is.
+    /// The same; nothing, if something else lies there: it must not be in the way of what else there is. A refusal would prove nothing, and could be
+    /// another command's; so the script says it.
     async fn ask_if_readable(&self, script: &Script, key: String, args: &[Bytes]) -> Result<Vec<Reply>, StoreAway> {
-        match self.ask(script, std::slice::from_ref(&key), args).await {
-            Err(error) if error.is_hopeless() => {
-                unreadable(&key);
-                Ok(Vec::new())
-            }
-            answer => answer,
+        let reply = self.ask(script, std::slice::from_ref(&key), args).await?;
+        if is_other(&reply) {
+            unreadable(&key);
+            return Ok(Vec::new());
         }
+        Ok(reply)
     }
 
     /// The fields of a hash that are text, but for its mark; nothing, if something else lies there.
@@ -163,6 +163,7 @@ impl Store for RedisStore {
             (Some(b"done"), Some(now)) => Ok(Added::Done(now)),
             (Some(b"again"), Some(now)) => Ok(Added::Again(now)),
             (Some(b"future"), Some(now)) => Ok(Added::Future(now)),
+            (Some(b"other"), Some(now)) => Ok(Added::Other(now)),
             _ => Err(malformed("an addition of another shape")),
         }
     }
@@ -226,6 +227,11 @@ impl Store for RedisStore {
             self.ask(&LEAD, &[key::leader(&self.prefix)], &[self.instance.clone().into(), number(millis)]).await?;
         Ok(reply.first().and_then(as_u64) == Some(1))
     }
+}
+
+/// Whether a script says that something else lies there. A member of a ranking that is called so has a score in letters.
+fn is_other(reply: &[Reply]) -> bool {
+    matches!(reply, [word, now] if now.as_int().is_some() && word.clone().into_bytes().as_deref() == Some(b"other"))
 }
 
 fn unreadable(key: &str) {

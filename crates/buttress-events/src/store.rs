@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use buttress_redis::{ErrorKind, Rejection};
-
 use crate::series::{Id, Series};
 use crate::tally::Tally;
 use crate::window::Step;
@@ -83,6 +81,8 @@ pub(crate) enum Added {
     Again(u64),
     /// That step has not begun, and nothing was added.
     Future(u64),
+    /// Something else lies there, and nothing can be added.
+    Other(u64),
 }
 
 /// What makes digests of visitors those of one day.
@@ -134,15 +134,6 @@ impl Default for Keep {
 impl fmt::Display for StoreAway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "counts cannot be reached: {}", self.0)
-    }
-}
-
-// === impl StoreAway ===
-
-impl StoreAway {
-    /// Whether it makes no sense to try again: something else lies there.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.0.kind() == ErrorKind::Rejected(Rejection::WrongType)
     }
 }
 

@@ -9,7 +9,7 @@
 -- ARGV[6]  when it is forgotten, in milliseconds since 1970
 -- ARGV[n]  for each series two: its id, and its counts, as an array of MessagePack: the count, the sum, and buckets with their counts, sorted
 --
--- Returns the word, 'done', 'again' if this was added before, or 'future' if the step has not begun; the time; and how many records could not be
+-- Returns the word, 'done', 'again' if this was added before, 'future' if the step has not begun, or 'other' if something else lies there; the time; and how many records could not be
 -- read, and were written anew.
 
 -- Both sorted by bucket; what comes of it is, too.
@@ -41,7 +41,10 @@ local names = {'k', ARGV[3]}
 for n = 7, #ARGV, 2 do
   names[#names + 1] = ARGV[n]
 end
-local found = redis.call('HMGET', KEYS[1], unpack(names)) -- all at once: each call costs
+local found = redis.pcall('HMGET', KEYS[1], unpack(names)) -- all at once: each call costs
+if found.err then
+  return failed(ARGV[1], found)
+end
 if found[2] and tonumber(found[2]) and tonumber(found[2]) >= tonumber(ARGV[4]) then
   return {ARGV[1], 'again', now, 0} -- also if the clock was put back since, and the step has not begun any more
 end

@@ -8,12 +8,15 @@
 -- ARGV[5]  how many with those that are reserved
 -- ARGV[n]  for each series three: its id, its name, and '1' if it is reserved
 --
--- Returns the word, and the ids that are too many.
+-- Returns the word, and the ids that are too many; or 'other' and the time, if something else lies there.
 local ids = {'k'}
 for n = 6, #ARGV, 3 do
   ids[#ids + 1] = ARGV[n]
 end
-local found = redis.call('HMGET', KEYS[1], unpack(ids))
+local found = redis.pcall('HMGET', KEYS[1], unpack(ids))
+if found.err then
+  return failed(ARGV[1], found)
+end
 local count = redis.call('HLEN', KEYS[1]) - (found[1] and 1 or 0)
 local answer, set = {ARGV[1]}, {'k', ARGV[2]}
 for n = 6, #ARGV, 3 do

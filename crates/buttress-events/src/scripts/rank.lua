@@ -10,9 +10,14 @@
 -- ARGV[6]  how many members are kept
 -- ARGV[n]  for each member two: what is added, and its name
 --
--- Returns the word, 'done', 'again' if this was added before, or 'future' if the step has not begun; and the time.
+-- Returns the word, 'done', 'again' if this was added before, 'future' if the step has not begun, or 'other' if something else lies there; and the
+-- time.
 local now, ends = time(), tonumber(ARGV[5])
-local last = redis.call('HGET', KEYS[2], ARGV[2])
+local last = redis.pcall('HGET', KEYS[2], ARGV[2])
+local failure = failed(ARGV[1], last)
+if failure then
+  return failure
+end
 if last and tonumber(last) and tonumber(last) >= tonumber(ARGV[3]) then
   return {ARGV[1], 'again', now} -- also if the clock was put back since, and the step has not begun any more
 end
@@ -23,7 +28,10 @@ if ends <= now then
   return {ARGV[1], 'done', now}
 end
 for n = 7, #ARGV, 2 do
-  redis.call('ZINCRBY', KEYS[1], ARGV[n], ARGV[n + 1])
+  failure = failed(ARGV[1], redis.pcall('ZINCRBY', KEYS[1], ARGV[n], ARGV[n + 1]))
+  if failure then
+    return failure -- the first one: nothing was added
+  end
 end
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[6]) - 1)
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
