@@ -75,7 +75,7 @@ async fn suffer(
     heal(&server).await;
     events.drain(LONG).await.expect("it is well again");
     println!("p99 {well:.1?} before, {ill:.1?} meanwhile; {before} requests before, {meanwhile} meanwhile");
-    let most = well * 5 + Duration::from_millis(1);
+    let most = well * 5 + Duration::from_millis(10); // whoever waited for Redis would wait for seconds
     assert!(ill <= most, "{ill:?}, where it was {well:?} before");
     let expected = if forgets { meanwhile } else { before + meanwhile };
     if forgets {

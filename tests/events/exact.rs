@@ -1,7 +1,12 @@
 //! Four processes count through lines that are cut again and again after a command was carried out and before its reply has come; Redis is killed in
 //! the middle, and near the end one of the processes. Each count that was flushed is there, once. The usual way to count is wrong in the same run.
 //!
-//! As many cuts as `BUTTRESS_CUTS` says, or as fit in twenty seconds.
+//! As many cuts as `BUTTRESS_CUTS` says, or as fit in twenty seconds. Ten thousand take about four minutes on two cores, mostly the wire's pauses before
+//! it connects again:
+//!
+//! ```text
+//! BUTTRESS_CUTS=10000 cargo test -p buttress-tests --test events exact -- --nocapture
+//! ```
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -92,21 +97,21 @@ async fn each_count_arrives_once() {
     let cuts = Arc::new(AtomicU64::new(0));
     let mut cutters = JoinSet::new();
     let mut fleet = Vec::new();
+    let (end, ends) = watch::channel(false);
     for number in 0..PROCESSES {
         let proxies = join_all((0..LINES).map(|_| CuttingProxy::start(server.addr()))).await;
         fleet.push(Process::start(number, &proxies, &dir));
         for proxy in proxies {
-            cutters.spawn(cut(proxy, COUNTS, 60..300, Arc::clone(&cuts)));
+            cutters.spawn(cut(proxy, COUNTS, 60..300, Arc::clone(&cuts), ends.clone()));
         }
     }
-    let (end, ends) = watch::channel(false);
     let plain_cuts = Arc::new(AtomicU64::new(0));
     let mut articles = JoinSet::new();
     for _ in 0..LINES {
         let proxy = CuttingProxy::start(server.addr()).await;
         articles.spawn(article::count(proxy.url(), ends.clone()));
         // It waits for a second when it is connected again.
-        cutters.spawn(cut(proxy, "INCR", 1000..1500, Arc::clone(&plain_cuts)));
+        cutters.spawn(cut(proxy, "INCR", 1000..1500, Arc::clone(&plain_cuts), ends.clone()));
     }
 
     let began = Instant::now();
@@ -132,7 +137,7 @@ async fn each_count_arrives_once() {
     cutters.shutdown().await;
 
     println!("{} lines cut in {took:.0?}, Redis killed {RESTARTS} times", cuts.load(Ordering::SeqCst));
-    println!("{:>24} {:>12} {:>12} {:>8} {:>8}", "", "truth", "counted", "lost", "twice");
+    println!("{:>26} {:>12} {:>12} {:>8} {:>8}", "", "truth", "counted", "lost", "twice");
     for process in &fleet {
         process.check(&server.url()).await;
     }
@@ -143,9 +148,16 @@ async fn each_count_arrives_once() {
     assert!(cuts.load(Ordering::SeqCst) > 100);
 }
 
-/// Cuts a line behind a command of this kind, and when it is there again so many milliseconds later: now and then something gets through.
-async fn cut(proxy: CuttingProxy, needle: &'static str, pause: Range<u64>, cuts: Arc<AtomicU64>) {
-    for pause in pause.step_by(7).cycle() {
+/// Cuts a line behind a command of this kind, and when it is there again so many milliseconds later: now and then something gets through. Towards the end
+/// it takes its time, so that a machine that is slow comes to one.
+async fn cut(
+    proxy: CuttingProxy,
+    needle: &'static str,
+    pauses: Range<u64>,
+    cuts: Arc<AtomicU64>,
+    ends: watch::Receiver<bool>,
+) {
+    for pause in pauses.step_by(7).cycle() {
         let (before, lines) = (proxy.cuts(), proxy.lines());
         proxy.cut_after(needle);
         while proxy.cuts() == before {
@@ -155,20 +167,25 @@ async fn cut(proxy: CuttingProxy, needle: &'static str, pause: Range<u64>, cuts:
         while proxy.lines() == lines {
             sleep(Duration::from_millis(5)).await;
         }
-        sleep(Duration::from_millis(pause)).await;
+        let at_the_end = if *ends.borrow() { 1000 } else { 0 };
+        sleep(Duration::from_millis(pause + at_the_end)).await;
     }
 }
 
 /// What a table says of one; answers what was lost, and what was counted twice.
 fn print(what: &str, truth: &Sums, counted: &Sums) -> (u64, u64) {
     let all = |sums: &Sums| sums.values().sum::<u64>();
+    let (lost, twice) = compare(truth, counted);
+    println!("{what:>26} {:>12} {:>12} {lost:>8} {twice:>8}", all(truth), all(counted));
+    (lost, twice)
+}
+
+fn compare(truth: &Sums, counted: &Sums) -> (u64, u64) {
     let over = |one: &Sums, other: &Sums| {
         let over = one.iter().map(|(key, sum)| sum.saturating_sub(other.get(key).copied().unwrap_or_default()));
         over.sum::<u64>()
     };
-    let (lost, twice) = (over(truth, counted), over(counted, truth));
-    println!("{what:>24} {:>12} {:>12} {lost:>8} {twice:>8}", all(truth), all(counted));
-    (lost, twice)
+    (over(truth, counted), over(counted, truth))
 }
 
 /// One that counts.
@@ -239,11 +256,10 @@ impl Process {
             let found = truth::found(&events, self.number, window).await;
             let what = format!("process {}, {step}", self.number);
             if self.number == KILLED {
-                let (unflushed, _) = print(&format!("{what}, killed"), &most, &found);
-                let (lost, _) = print("of what it had flushed", &least, &found);
-                let may = most.values().sum::<u64>() - least.values().sum::<u64>();
-                assert!(lost == 0 && unflushed <= may, "{lost} lost, and {unflushed} of {may} not flushed");
-                assert!(found.iter().all(|(key, sum)| most.get(key) >= Some(sum)), "{found:?} of {most:?}");
+                // At most the last of it, which it had not flushed as far as it knew, and nothing that it had.
+                let (_, twice) = print(&format!("{what}, killed"), &most, &found);
+                let (lost, _) = compare(&least, &found);
+                assert_eq!((lost, twice), (0, 0), "{found:?} of {least:?} to {most:?}");
             } else {
                 let wrong = print(&what, &most, &found);
                 assert_eq!(wrong, (0, 0), "{found:?} of {most:?}");
