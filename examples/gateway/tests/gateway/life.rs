@@ -98,7 +98,7 @@ fn every_line_to_try_does_what_it_says() {
     let gateway = Gateway::start(&[]);
     let page = gateway.get("/", "").text().replace("a.example", &gateway.address.to_string());
     let commands: Vec<_> = page.lines().filter(|line| line.contains("curl")).collect();
-    let expected: [(&str, &[&str]); 19] = [
+    let expected: [(&str, &[&str]); 21] = [
         ("/products/1", &["200 OK", "fwd=uri-miss", "{\"id\":1,\"made\":1,"]),
         ("If-None-Match", &["304 Not Modified", "Buttress; hit"]),
         ("-X POST", &["\"made\":1,\"price\":12}", "200 OK", "fwd=", "\"made\":2,\"price\":13}"]),
@@ -128,6 +128,17 @@ fn every_line_to_try_does_what_it_says() {
         ),
         ("-b visitor", &["number 23\n"]),
         ("/visits/forget", &["200 OK", "Max-Age=0", "never met", "number 1\n"]),
+        (
+            "/dashboard/api/overview",
+            &[
+                "\"requests\":{\"total\":",
+                "\"hits\":",
+                "\"route\":\"/products\"",
+                "\"price changed\"",
+                "\"product made\"",
+            ],
+        ),
+        ("/dashboard/live", &["retry: 1000\n\n", "event: overview\ndata: {\"version\":1,"]),
         ("/products/1001", &["404 Not Found", "fwd=uri-miss", "404 Not Found", "Buttress; hit"]),
     ];
     assert_eq!(commands.len(), expected.len());
