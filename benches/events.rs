@@ -19,11 +19,14 @@ static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 const REQUESTS: usize = 100_000;
 const ROUNDS: usize = 15;
+const PROFILED: usize = 20_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    if std::env::args().nth(1).as_deref() == Some("profile") {
-        return profile();
+    match std::env::args().nth(1).as_deref() {
+        Some("profile") => return profile(),
+        Some("bare") => return ask(&mut hello(), PROFILED),
+        _ => {}
     }
     requests();
     for series in [50, 2000] {
@@ -57,10 +60,10 @@ fn counted(
     EventsLayer::new(events.clone()).prefixes(["/assets", "/products"]).layer(hello())
 }
 
-/// Some requests and nothing else, for callgrind.
+/// Some requests and nothing else, for callgrind; and so many bare ones.
 fn profile() {
     let events = Events::embedded();
-    ask(&mut counted(&events), 20_000);
+    ask(&mut counted(&events), PROFILED);
 }
 
 #[expect(clippy::disallowed_methods, reason = "a stopwatch")]
