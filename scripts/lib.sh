@@ -49,3 +49,21 @@ get() {
         exit 1
     fi
 }
+
+# second_chance LOG COMMAND...: what failed in the log of `cargo test` is run once more, a test at a time, and named. Faults and deadlines are tested
+# in real time: a machine that stalls for a second breaks one test or two, as none of our faults would do twice. More than a few are believed at once.
+second_chance() {
+    local log=$1 names targets counted
+    shift
+    mapfile -t names < <(sed -n 's/^test \([^ ]*\) \.\.\. FAILED$/\1/p' "$log")
+    mapfile -t targets < <(sed -n 's/^ *`-p [^ ]* \(--.*\)`$/\1/p' "$log" | sort -u)
+    counted=$(sed -n 's/^test result: FAILED.* \([0-9]*\) failed.*/\1/p' "$log" | awk '{ all += $1 } END { print all + 0 }')
+    if [ "${#names[@]}" = 0 ] || [ "${#names[@]}" -gt 5 ] || [ "${#names[@]}" != "$counted" ] || [[ " ${targets[*]} " == *" --doc "* ]]; then
+        step "tests failed: ${names[*]:-see above}"
+        exit 101
+    fi
+    step "once more, one at a time: ${names[*]}"
+    # shellcheck disable=SC2068 # `--test cache` is two words
+    "$@" ${targets[@]} -- --exact --test-threads=1 "${names[@]}"
+    step "failed at first and passed alone: ${names[*]}"
+}

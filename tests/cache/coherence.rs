@@ -18,7 +18,7 @@ use crate::bed::{Body, patient, request, response};
 /// How far a process may be behind.
 const BOUND: Duration = Duration::from_millis(1_000);
 /// For a machine that does something else as well.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_millis(1_500);
 
 struct Process {
     cache: Cache,

@@ -154,7 +154,7 @@ impl Crowd {
         assert!(seen.broken.is_empty(), "{} answers broke a promise, such as {first:#?}", seen.broken.len());
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.scene.seen()
     }
 }
@@ -228,7 +228,7 @@ impl Visitor {
 // === impl Scene ===
 
 impl Scene {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
